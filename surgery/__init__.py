@@ -1,0 +1,1 @@
+"""Surgery: a declarative model-surgery language for PyTorch."""

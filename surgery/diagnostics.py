@@ -1,0 +1,117 @@
+"""Errors as values: a span in a text, a diagnostic about it, and the one exception that carries them.
+
+Everything that can go wrong for a user becomes a :class:`Diagnostic`. Diagnostics are collected,
+then raised together as one :class:`SurgeryError`, which renders itself the way a compiler does.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from surgery.codes import page
+
+__all__ = ["Diagnostic", "Span", "SurgeryError", "escape", "fail"]
+
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def escape(text: str) -> str:
+    r"""Make any text safe to print: control, bidi and other invisible characters become escapes.
+
+    >>> escape("a\x1b[31mb\u202ec")
+    'a\\x1b[31mb\\u202ec'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _HIDDEN_CATEGORIES else char
+        for char in text
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where some words stand: file, line and column (both from 1), their length, and the whole line."""
+
+    file: str
+    line: int
+    column: int
+    length: int
+    excerpt: str
+
+    def __str__(self) -> str:
+        return f"{escape(self.file)}:{self.line}:{self.column}"
+
+    @property
+    def place(self) -> str:
+        """The file and line, without the column: ``recipe.yaml:9``."""
+        return f"{escape(self.file)}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong (or worth a warning), where it stands, and what would mend it."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    notes: tuple[str, ...] = ()
+    severity: Literal["error", "warning"] = "error"
+
+    @property
+    def exit_code(self) -> int:
+        """The status with which a command that meets this diagnostic ends (2 to 4, or 1 for a failed check)."""
+        return page(self.code).exit_code
+
+    def __str__(self) -> str:
+        where = f"{self.span}: " if self.span else ""
+        lines = [f"{where}{self.severity}[{self.code}]: {escape(self.message)}"]
+        if self.span:
+            number = f"{self.span.line:4}"
+            lines.append(f"{number} | {_tabs_to_blanks(self.span.excerpt)}")
+            lines.append(f"{' ' * len(number)} | {' ' * (self.span.column - 1)}{'^' * max(1, self.span.length)}")
+        for note in self.notes:
+            first, *more = note.split("\n")
+            lines.append(f"     = {escape(first)}")
+            lines.extend(f"       {escape(line)}" for line in more)
+        return "\n".join(lines)
+
+
+def _tabs_to_blanks(line: str) -> str:
+    """One column a character, so that the caret stands under the right one."""
+    return "".join(escape(char) if char != "\t" else " " for char in line)
+
+
+class SurgeryError(Exception):
+    """All that is wrong with what was asked, together.
+
+    Attributes:
+        diagnostics: the errors (and warnings met on the way), in the order in which they were found.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic) -> None:
+        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        assert found, "an error says what is wrong"
+        self.diagnostics: tuple[Diagnostic, ...] = found
+        super().__init__(found)
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(diagnostic) for diagnostic in self.diagnostics)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status of a command that ends with this error: that of its first real error."""
+        errors = [d for d in self.diagnostics if d.severity == "error"]
+        return (errors or list(self.diagnostics))[0].exit_code
+
+
+def fail(
+    code: str, message: str, span: Span | None = None, notes: Iterable[str] = (), cause: BaseException | None = None
+) -> SurgeryError:
+    """A :class:`SurgeryError` with one diagnostic, ready to raise: ``raise fail("unknown-word", "…", span)``."""
+    error = SurgeryError(Diagnostic(code, message, span, tuple(notes)))
+    error.__cause__ = cause
+    return error

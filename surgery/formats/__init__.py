@@ -1,0 +1,1 @@
+"""Checkpoint formats, read without torch and without running anything that they hold."""

@@ -1,0 +1,57 @@
+"""What is known of a tensor before its data is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from surgery.tensors.dtype import DType
+
+__all__ = ["Spec", "format_bytes", "format_shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A shape and an element type. No torch is needed for it.
+
+    >>> from surgery.tensors.dtype import DTYPES
+    >>> str(Spec((64, 3, 7, 7), DTYPES["float32"]))
+    'float32 [64, 3, 7, 7]'
+    """
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def numel(self) -> int:
+        """How many elements; 1 for a 0-dimensional tensor."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the elements take, stored one after the other."""
+        return self.numel * self.dtype.size
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {format_shape(self.shape)}"
+
+
+def format_shape(shape: tuple[int, ...]) -> str:
+    """A shape as torch prints it: ``[64, 3, 7, 7]``."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def format_bytes(count: int) -> str:
+    """A number of bytes for people, in powers of 1000.
+
+    >>> format_bytes(44_700_000), format_bytes(512)
+    ('44.7 MB', '512 B')
+    """
+    if count < 1000:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        size /= 1000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} EB"

@@ -1,0 +1,100 @@
+"""The subject: what the steps of a recipe work on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from surgery.diagnostics import Span
+from surgery.tensors.expr import TensorExpr
+from surgery.tensors.spec import Spec
+
+if TYPE_CHECKING:
+    from surgery.model.skeleton import Skeleton
+
+__all__ = ["Entry", "Origin", "Subject", "Touch"]
+
+
+class Origin(NamedTuple):
+    """A tensor of a source: the source's name (a file, a model) and the key there."""
+
+    source: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One thing that a rule did to a tensor: the step, what happened in words, and the rule's place."""
+
+    step: str
+    action: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a key of the subject stands for.
+
+    Attributes:
+        expr: how the tensor is made. The same object under two keys means that they are tied.
+        origins: the source tensors that went into it.
+        trail: what the rules did to it, in order.
+        kind: ``parameter`` or ``buffer``, where known.
+        requires_grad: whether a parameter is trained; None where that is unknown.
+        device: where a ``device_map`` puts it; None means the CPU.
+    """
+
+    expr: TensorExpr
+    origins: tuple[Origin, ...] = ()
+    trail: tuple[Touch, ...] = ()
+    kind: str | None = None
+    requires_grad: bool | None = None
+    device: str | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype."""
+        return self.expr.spec
+
+    def touched(self, touch: Touch, **changes: Any) -> Entry:
+        """This entry with `changes`, and `touch` at the end of its trail."""
+        return dataclasses.replace(self, trail=(*self.trail, touch), **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An ordered mapping from keys to entries, with the model and the rest of the checkpoint, if there are any.
+
+    Attributes:
+        entries: key -> entry, in the order of the source.
+        skeleton: the model without its weights; None for a bare state dict.
+        rest: what else the checkpoint held (`surgery.formats.contents.Rest`); None if nothing.
+        metadata: string pairs of the file (safetensors ``__metadata__``).
+    """
+
+    entries: Mapping[str, Entry]
+    skeleton: Skeleton | None = None
+    rest: Any = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def replace(self, **changes: Any) -> Subject:
+        """This subject with some attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+    def bare(self, entries: Mapping[str, Entry]) -> Subject:
+        """A bare state dict of `entries`, whatever this subject was."""
+        return dataclasses.replace(self, entries=entries, skeleton=None)
+
+    def ties(self) -> list[tuple[str, ...]]:
+        """The groups of keys that are one tensor, each with two keys or more."""
+        return tie_groups((key, entry.expr) for key, entry in self.entries.items())
+
+
+def tie_groups(items: Iterable[tuple[str, TensorExpr]]) -> list[tuple[str, ...]]:
+    """The groups of keys whose expressions are one object, each with two keys or more, in order."""
+    groups: dict[int, list[str]] = {}
+    for key, expr in items:
+        groups.setdefault(id(expr), []).append(key)
+    return [tuple(keys) for keys in groups.values() if len(keys) > 1]
