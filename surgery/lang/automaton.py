@@ -70,7 +70,7 @@ class Automaton:
             if following is None:
                 following = self._advance(state, segment)
             state = following
-            if not state.nodes:
+            if not state.nodes and not self._exact:
                 break
         return state.accepted
 

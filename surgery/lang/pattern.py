@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TypeAlias
 
-from surgery.lang.path import Alternative, Capture, Deep, Group, Literal, Path, Segment
+from surgery.lang.path import Alternative, Capture, Deep, Group, Literal, Part, Path, Segment
 from surgery.lang.segment import SegmentPattern
 
 __all__ = ["Chain", "Element", "Match", "Pattern", "TypeTest"]
@@ -178,7 +178,8 @@ def _chain_values(element: Element, chain: Chain, key: Sequence[str], position: 
     values: _Values = []
     for index, part in enumerate(element.segment.parts):
         if index in chosen:
-            values.append((part, chosen[index]))
+            if not isinstance(part, Literal):
+                values.append((part, chosen[index]))
         elif id(part) in taken:
             values.append((part, taken[id(part)]))
     return values
@@ -189,9 +190,9 @@ def _element(segment: Segment) -> Element:
         assert isinstance(segment.parts[0], Deep | Capture)
         return Element(segment, ())
     dotted = [
-        (index, part.alternatives)
+        (index, alternatives)
         for index, part in enumerate(segment.parts)
-        if isinstance(part, Group | Capture) and any(len(a) > 1 for a in part.alternatives)
+        if any(len(alternative) > 1 for alternative in (alternatives := _alternatives(part)))
     ]
     if not dotted:
         return Element(segment, (Chain((SegmentPattern.of(segment.parts),)),))
@@ -201,6 +202,13 @@ def _element(segment: Segment) -> Element:
         chosen_indices = tuple((index, c) for (index, _), c in zip(dotted, choice, strict=True))
         chains.append(Chain(_expand(segment, chosen), chosen_indices))
     return Element(segment, tuple(chains))
+
+
+def _alternatives(part: Part) -> tuple[Alternative, ...]:
+    """The texts that a part may stand for, where they are listed; a quoted literal may hold dots as well."""
+    if isinstance(part, Literal):
+        return (tuple(part.text.split(".")),)
+    return getattr(part, "alternatives", ())
 
 
 def _expand(segment: Segment, chosen: dict[int, Alternative]) -> tuple[SegmentPattern, ...]:

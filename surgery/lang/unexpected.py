@@ -18,12 +18,13 @@ _KNOWN: list[tuple[re.Pattern[str], str, str | None]] = [
     (re.compile(r"=>"), "the arrow is `->`", "write `->` or `→`"),
     (re.compile(r"->|→"), "an arrow does not stand here", "a rule has one arrow: `selector -> something`"),
     (re.compile(r"\\"), "a backslash means nothing here", "there are no regular expressions: `{i}` captures, `{i}` puts it back"),
-    (re.compile(r"[\^$](?!\w|\{)"), "`^` and `$` mean nothing here", "matching is always anchored, segment by segment"),
+    (re.compile(r"\^|\$(?!\w|\{)"), "`^` and `$` mean nothing here", "matching is always anchored, segment by segment"),
     (re.compile(r"\?"), "`?` means nothing here", "`*` stands for any run of characters, `(a|b)` for alternatives"),
     (re.compile(r"\*\*\*"), "there is no `***`", "`*` stays inside a segment, `**` crosses segments"),
     (re.compile(r"\.\."), "two dots with nothing between them", "a segment is missing, or `**` was meant"),
     (re.compile(r"&"), "`&` means nothing here", "`if`, `except` and `|` combine selectors"),
     (re.compile(r"!"), "`!` means nothing here", "`except` leaves keys out"),
+    (re.compile(r"\}"), "an empty capture", "a capture has a name: `{i}`; what needs no name is `*`"),
     (re.compile(r"\{\s*\}"), "an empty capture", "a capture has a name: `{i}`; what needs no name is `*`"),
     (re.compile(r"\{"), "a brace does not stand here", None),
 ]
@@ -36,6 +37,10 @@ def explain(error: lark.exceptions.UnexpectedInput, text: Text, start: str) -> D
     at_end = isinstance(error, lark.exceptions.UnexpectedEOF) or getattr(getattr(error, "token", None), "type", "") == "$END"
     if at_end or index >= len(value):
         return _ends_too_early(text, start)
+    while index < len(value) and value[index].isspace():
+        index += 1
+    if value[index - 1 : index + 1] == "->":
+        index -= 1
     rest = value[index:]
     for pattern, message, note in _KNOWN:
         if pattern.match(rest):
@@ -64,6 +69,7 @@ def _ends_too_early(text: Text, start: str) -> Diagnostic:
     if value.rstrip().endswith(("->", "→")):
         return Diagnostic("rule-syntax", "nothing stands after the arrow", text.span(max(0, end - 2), end))
     return Diagnostic("rule-syntax", "this ends too early", span)
+
 
 
 def _advice(value: str, index: int, word: str, start: str) -> str | None:
