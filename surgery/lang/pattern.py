@@ -189,11 +189,8 @@ def _element(segment: Segment) -> Element:
     if segment.deep:
         assert isinstance(segment.parts[0], Deep | Capture)
         return Element(segment, ())
-    dotted = [
-        (index, alternatives)
-        for index, part in enumerate(segment.parts)
-        if any(len(alternative) > 1 for alternative in (alternatives := _alternatives(part)))
-    ]
+    texts = enumerate(map(_alternatives, segment.parts))
+    dotted = [(index, alternatives) for index, alternatives in texts if any(len(a) > 1 for a in alternatives)]
     if not dotted:
         return Element(segment, (Chain((SegmentPattern.of(segment.parts),)),))
     chains = []
