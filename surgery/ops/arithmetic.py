@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["convert", "spec_of", "torch_dtype", "widened"]
+__all__ = ["bits", "convert", "spec_of", "torch_dtype", "widened"]
 
 
 def spec_of(tensor: Tensor) -> Spec:
@@ -111,3 +111,12 @@ def _whole(name: str, tensor: Tensor, target: torch.dtype) -> Tensor:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def bits(tensor: Tensor) -> Tensor:
+    """The same bytes in a dtype that every torch function moves: float8 and unsigned types as plain integers."""
+    import torch
+
+    plain = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    odd = tensor.dtype.itemsize == 1 or tensor.dtype in (torch.uint16, torch.uint32, torch.uint64, torch.complex32)
+    return tensor.view(plain[tensor.dtype.itemsize]) if odd else tensor
