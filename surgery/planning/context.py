@@ -1,0 +1,72 @@
+"""What a step may use beside its subject: the seed, permissions, sources, and the place to report to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from surgery.diagnostics import Diagnostic, Span, SurgeryError
+from surgery.tensors.subject import Entry, Origin, Touch
+
+__all__ = ["Context", "Drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A source tensor that does not reach the result: what took it away, and its key at that time."""
+
+    origins: tuple[Origin, ...]
+    touch: Touch
+    consumed: bool = False
+
+
+@dataclass(slots=True)
+class Context:
+    """The surroundings of a plan.
+
+    Attributes:
+        seed: of everything that is drawn.
+        allow: permissions that the caller gave: ``network``, ``pickle``, ``import:mypkg``, …
+        directory: the directory of the recipe; relative places are relative to it.
+        given: objects that the caller passed (a model, a state dict), by name.
+        devices: the devices that exist; None asks torch when it is needed.
+        diagnostics: errors and warnings, as they are found.
+        drops: source tensors that steps dropped or consumed.
+        remarks: facts worth telling in the plan, such as ties that were broken.
+    """
+
+    seed: int = 0
+    allow: frozenset[str] = frozenset()
+    directory: Path = field(default_factory=Path)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    devices: tuple[str, ...] | None = None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def report(
+        self, code: str, message: str, span: Span | None = None, notes: Iterable[str] = (), *, warning: bool = False
+    ) -> None:
+        """Note an error (or a warning) and go on, so that all are found together."""
+        severity = "warning" if warning else "error"
+        self.diagnostics.append(Diagnostic(code, message, span, tuple(notes), severity))  # type: ignore[arg-type]
+
+    def drop(self, entry: Entry, touch: Touch, *, consumed: bool = False) -> None:
+        """Account for a tensor that goes no further under its own key."""
+        self.drops.append(Drop(entry.origins, touch, consumed))
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was found so far."""
+        return any(d.severity == "error" for d in self.diagnostics)
+
+    def raise_errors(self) -> None:
+        """Raise everything that was found, if any of it is an error.
+
+        Raises:
+            SurgeryError: with all diagnostics.
+        """
+        if self.failed:
+            raise SurgeryError(self.diagnostics)

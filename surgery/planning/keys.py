@@ -1,0 +1,90 @@
+"""What the steps that give keys to tensors share: new keys of a rule, and collisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from surgery.diagnostics import Span
+from surgery.lang.expression import EvaluationError
+from surgery.lang.path import Path
+from surgery.lang.pattern import Match
+from surgery.lang.render import Filling, Renamer, render, renamer, split_key
+from surgery.lang.rule import Rule
+from surgery.planning.context import Context
+from surgery.tensors.subject import Entry, Touch
+
+__all__ = ["KeyWriter", "NewKeys"]
+
+
+class NewKeys:
+    """The keys that a rule with one template gives; the common rule takes a short cut."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.template = rule.right.templates[0]
+        self._short: Renamer | None = renamer(rule.left, self.template) if isinstance(rule.left, Path) else None
+
+    def of(self, key: str, path: Path, match: Match) -> str:
+        """The new key of a key.
+
+        Raises:
+            EvaluationError: the arithmetic of the template has no value for it.
+        """
+        if self._short is not None:
+            return self._short(split_key(key))
+        return render(self.template, Filling.of(match, path), match.rest)
+
+
+class KeyWriter:
+    """The entries that a step writes, one tensor to a key."""
+
+    def __init__(self, context: Context, step: str) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._writers: dict[str, tuple[str, Span | None]] = {}
+        self._context = context
+        self._step = step
+        self._collisions = 0
+
+    def put(self, key: str, entry: Entry, source: str, span: Span | None = None) -> None:
+        """Write `entry`, which comes from the key (or the words) `source`, under `key`; a second one is an error."""
+        if key in self.entries:
+            self._collide(key, source, span)
+            return
+        if not key:
+            self._context.report("key-collision", f"`{source}` would have an empty key", span)
+            return
+        self.entries[key] = entry
+        self._writers[key] = (source, span)
+
+    def _collide(self, key: str, source: str, span: Span | None) -> None:
+        self._collisions += 1
+        if self._collisions > 5:
+            return
+        other, other_span = self._writers[key]
+        message = f"two tensors on the key `{key}`: `{other}` and `{source}`"
+        span = span or other_span
+        notes = [] if other_span is None or other_span == span else [f"`{other}` comes by the rule at {other_span.place}"]
+        if other == key or source == key:
+            notes.append(f"`{key}` is there already and no rule moves it")
+        self._context.report("key-collision", message, span, notes)
+
+    def finish(self) -> None:
+        """Say how many collisions were not listed."""
+        if self._collisions > 5:
+            self._context.report("key-collision", f"and {self._collisions - 5} more keys are written twice")
+
+
+def touch_of(step: str, rule: Rule, span: Span | None, action: str) -> Touch:
+    """What a rule did."""
+    return Touch(step, action, span)
+
+
+def report_evaluation(error: EvaluationError, rule: Rule, key: str, context: Context) -> None:
+    """An error of the arithmetic in a template, for one key."""
+    context.report("template", f"{error} (for the key `{key}`)", rule.span_of(error.expression.at))
+
+
+def unselected(keys: Sequence[str], step: str, span: Span | None, context: Context) -> None:
+    """The error of ``rest: error``."""
+    shown = ", ".join(f"`{key}`" for key in keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+    context.report("unselected-keys", f"no rule of this step selects {shown}", span, ("`rest: error` asks for all keys",))

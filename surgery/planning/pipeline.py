@@ -1,0 +1,121 @@
+"""Operations behind ``via``: bound to their arguments once, then applied to expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from surgery.diagnostics import Diagnostic, Span, SurgeryError
+from surgery.lang.expression import Call, EvaluationError, Expression, Name, evaluate
+from surgery.lang.rule import Rule
+from surgery.ops import OPS
+from surgery.ops.base import Op, OpError
+from surgery.suggest import did_you_mean
+from surgery.tensors.dtype import DTYPES
+from surgery.tensors.expr import Computed, Stored, TensorExpr
+
+__all__ = ["Pipeline", "bind_operation", "bind_pipeline"]
+
+
+class Pipeline:
+    """Operations in order, with the places where they stand."""
+
+    def __init__(self, operations: Sequence[tuple[Op, Span | None]]) -> None:
+        self.operations = tuple(operations)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of gathered tensors matters to the first operation that sees them together."""
+        joining = [op for op, _ in self.operations if op.arity != "each"]
+        return joining[0].ordered if joining else True
+
+    @property
+    def fills(self) -> bool:
+        """Whether missing members of a gathered group are filled: ``concat(missing='zeros')``."""
+        return any(getattr(op, "missing", None) is not None for op, _ in self.operations)
+
+    def __str__(self) -> str:
+        return " | ".join(str(op) for op, _ in self.operations)
+
+    def apply(self, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple[TensorExpr, ...]:
+        """The results of all operations; `outputs` is how many the right side names, None for as many as there are.
+
+        Raises:
+            SurgeryError: code ``operation``, at the operation that does not apply.
+        """
+        current = inputs
+        for index, (op, span) in enumerate(self.operations):
+            later = self.operations[index + 1 :]
+            wanted = outputs if all(other.arity == "each" for other, _ in later) else None
+            try:
+                current = _apply(op, current, wanted)
+            except OpError as error:
+                notes = (error.suggestion,) if error.suggestion else ()
+                raise SurgeryError(Diagnostic("operation", f"{op.name}: {error.message}", span, notes)) from error
+        if outputs is not None and len(current) != outputs:
+            span = self.operations[-1][1] if self.operations else None
+            message = f"{_tensors(len(current))} for {outputs} key{'s' * (outputs != 1)} on the right side"
+            raise SurgeryError(Diagnostic("operation", message, span))
+        return current
+
+
+def _tensors(count: int) -> str:
+    return f"{count} tensor{'s' * (count != 1)}"
+
+
+def _apply(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple[TensorExpr, ...]:
+    if op.arity == "each":
+        return tuple(_compute(op, (expr,), 1)[0] for expr in inputs)
+    if op.arity == "split" and len(inputs) != 1:
+        raise OpError(f"it takes one tensor, and {len(inputs)} are gathered", suggestion="join them first: `concat`, `stack`")
+    return _compute(op, inputs, 1 if op.arity == "join" else outputs)
+
+
+def _compute(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple[TensorExpr, ...]:
+    specs = op.infer(tuple(expr.spec for expr in inputs), outputs)
+    stored = tuple(expr for expr in inputs if isinstance(expr, Stored))
+    if len(stored) == len(inputs):
+        ranges = op.rearrange(stored, len(specs))
+        if ranges is not None:
+            return ranges
+    return tuple(Computed(spec, op, inputs, index, len(specs)) for index, spec in enumerate(specs))
+
+
+def bind_pipeline(rule: Rule, operations: Sequence[Call | Name]) -> Pipeline:
+    """The operations of a rule.
+
+    Raises:
+        SurgeryError: an unknown operation, or arguments that are not its own.
+    """
+    return Pipeline([(bind_operation(op, rule), rule.span_of(op.at)) for op in operations])
+
+
+def bind_operation(expression: Call | Name, rule: Rule) -> Op:
+    """One operation with its arguments.
+
+    Raises:
+        SurgeryError: codes ``unknown-operation`` and ``operation``.
+    """
+    span = rule.span_of(expression.at)
+    cls = OPS.get(expression.name)
+    if cls is None:
+        notes = [note for note in (did_you_mean(expression.name, OPS),) if note]
+        notes = notes or [f"operations: {', '.join(OPS)}"]
+        message = f"there is no operation `{expression.name}`"
+        raise SurgeryError(Diagnostic("unknown-operation", message, span, tuple(notes)))
+    call = expression if isinstance(expression, Call) else Call(expression.name, at=expression.at)
+    try:
+        return cls.bind(tuple(map(argument, call.args)), {name: argument(value) for name, value in call.kwargs})
+    except EvaluationError as error:
+        raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
+    except OpError as error:
+        notes = (error.suggestion,) if error.suggestion else ()
+        raise SurgeryError(Diagnostic("operation", f"{call.name}: {error.message}", span, notes)) from error
+
+
+def argument(expression: Expression) -> object:
+    """The value of an argument; names of dtypes stand bare.
+
+    Raises:
+        EvaluationError: it has no value.
+    """
+    return evaluate(expression, DTYPES)

@@ -1,0 +1,65 @@
+"""``rename``: new keys, the same tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from surgery.lang.expression import EvaluationError
+from surgery.lang.rule import Rule
+from surgery.planning.context import Context
+from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation, unselected
+from surgery.planning.selecting import RuleSet, facts_of
+from surgery.steps import STEPS
+from surgery.steps.base import Step, main, one_of, option, rules
+from surgery.tensors.subject import Entry, Subject, Touch
+
+
+@STEPS.register("rename")
+@dataclass(frozen=True, slots=True)
+class Rename(Step):
+    """Give tensors new keys: one key to one key, the tensors untouched.
+
+    All rules see the keys as they were before the step, so ``a -> b, b -> a`` swaps. For each key the first rule that
+    selects it applies. Two tensors on one key are an error. A model becomes a bare state dict.
+    """
+
+    example: ClassVar[str] = 'rename: "module.** -> **"'
+
+    rules: tuple[Rule, ...] = main(rules("key"))
+    rest: str = option(
+        one_of("keep", "drop", "error"), default="keep", help="what becomes of keys that no rule selects"
+    )
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        """The subject under its new keys."""
+        chosen = RuleSet.of_rules(self.rules, subject, context)
+        new_keys = [NewKeys(rule) for rule in self.rules]
+        spans = [rule.span for rule in self.rules]
+        writer = KeyWriter(context, "rename")
+        left: list[str] = []
+        for key, entry in subject.entries.items():
+            found = chosen.first(key, facts_of(key, entry))
+            if found is None:
+                left.append(key)
+                self._keep(key, entry, writer, context)
+                continue
+            number, path, match = found
+            try:
+                new = new_keys[number].of(key, path, match)
+            except EvaluationError as error:
+                report_evaluation(error, self.rules[number], key, context)
+                continue
+            touch = Touch("rename", f"{key} -> {new}", spans[number])
+            writer.put(new, entry.touched(touch) if new != key else entry, key, spans[number])
+        chosen.finish()
+        writer.finish()
+        if self.rest == "error" and left:
+            unselected(left, "rename", None, context)
+        return subject.bare(writer.entries)
+
+    def _keep(self, key: str, entry: Entry, writer: KeyWriter, context: Context) -> None:
+        if self.rest == "drop":
+            context.drop(entry, Touch("rename", f"{key}: no rule selects it, and `rest` is drop"))
+        else:
+            writer.put(key, entry, key)
