@@ -7,6 +7,7 @@ register what they define with the registry's decorator.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -36,17 +37,27 @@ class Registry(Generic[T]):
         return decorate
 
     def __getitem__(self, name: str) -> T:
-        return self._all()[name]
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._all()
+        return isinstance(name, str) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._all()))
 
     def get(self, name: str) -> T | None:
-        """What `name` stands for, or None."""
-        return self._all().get(name)
+        """What `name` stands for, or None.
+
+        A module of that very name is looked at first, so that a command imports what its recipe names and no more.
+        """
+        if name not in self._found and not self._complete and name.isidentifier():
+            module = f"{self._package}.{name}"
+            if importlib.util.find_spec(module) is not None:
+                importlib.import_module(module)
+        return self._found.get(name) or self._all().get(name)
 
     def _all(self) -> dict[str, T]:
         if not self._complete:

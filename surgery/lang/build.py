@@ -54,7 +54,7 @@ def _adjacent(*places: tuple[int, int]) -> None:
     """Keys have no blanks: each word begins where the one before it ends."""
     for (start, end), (following, _) in zip(places, places[1:], strict=False):
         if end != following:
-            raise BuildError("a key has no blanks inside", (start, following + 1), "a blank in a key is quoted: \"a b\"")
+            raise BuildError("a key has no blanks inside", (start, following + 1), 'a blank in a key is quoted: "a b"')
 
 
 class Builder(Transformer):  # type: ignore[misc]

@@ -33,7 +33,9 @@ class Facts(Mapping[str, Any]):
 
     __slots__ = ("_captures", "_key", "_kind", "_spec")
 
-    def __init__(self, key: str, spec: Spec | None, kind: str | None, captures: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, key: str, spec: Spec | None, kind: str | None, captures: Mapping[str, Any] | None = None
+    ) -> None:
         self._key, self._spec, self._kind = key, spec, kind
         self._captures = captures or {}
 

@@ -12,7 +12,7 @@ from surgery.lang.pattern import Match
 from surgery.lang.select import capture_values
 from surgery.lang.template import Hole, Mapped, Template
 
-__all__ = ["Filling", "join_key", "render", "renamer", "split_key"]
+__all__ = ["Filling", "join_key", "renamer", "render", "split_key"]
 
 
 @dataclass(slots=True)

@@ -30,9 +30,7 @@ class SelectorIndex:
     `used` collects the paths that matched something, so that a step can tell which words of its rules were idle.
     """
 
-    def __init__(
-        self, selectors: Sequence[Selector], *, types: TypeTest | None = None, exact: bool = False
-    ) -> None:
+    def __init__(self, selectors: Sequence[Selector], *, types: TypeTest | None = None, exact: bool = False) -> None:
         self._selectors = tuple(selectors)
         self._types = types
         self._exact = exact

@@ -17,7 +17,11 @@ _WORD = re.compile(r"[\w.*/:@+-]+|\s*\S")
 _KNOWN: list[tuple[re.Pattern[str], str, str | None]] = [
     (re.compile(r"=>"), "the arrow is `->`", "write `->` or `→`"),
     (re.compile(r"->|→"), "an arrow does not stand here", "a rule has one arrow: `selector -> something`"),
-    (re.compile(r"\\"), "a backslash means nothing here", "there are no regular expressions: `{i}` captures, `{i}` puts it back"),
+    (
+        re.compile(r"\\"),
+        "a backslash means nothing here",
+        "there are no regular expressions: `{i}` captures, `{i}` puts it back",
+    ),
     (re.compile(r"\^|\$(?!\w|\{)"), "`^` and `$` mean nothing here", "matching is always anchored, segment by segment"),
     (re.compile(r"\?"), "`?` means nothing here", "`*` stands for any run of characters, `(a|b)` for alternatives"),
     (re.compile(r"\*\*\*"), "there is no `***`", "`*` stays inside a segment, `**` crosses segments"),
@@ -34,7 +38,9 @@ def explain(error: lark.exceptions.UnexpectedInput, text: Text, start: str) -> D
     """What is wrong at the place where the parser stopped."""
     value = text.value
     index = error.pos_in_stream if isinstance(error.pos_in_stream, int) and error.pos_in_stream >= 0 else len(value)
-    at_end = isinstance(error, lark.exceptions.UnexpectedEOF) or getattr(getattr(error, "token", None), "type", "") == "$END"
+    at_end = (
+        isinstance(error, lark.exceptions.UnexpectedEOF) or getattr(getattr(error, "token", None), "type", "") == "$END"
+    )
     if at_end or index >= len(value):
         return _ends_too_early(text, start)
     while index < len(value) and value[index].isspace():
@@ -64,12 +70,14 @@ def _ends_too_early(text: Text, start: str) -> Diagnostic:
     span = text.span(max(0, end - 1), end)
     if start.endswith("_rule") and "->" not in value and "→" not in value:
         return Diagnostic(
-            "rule-syntax", "a rule needs an arrow", text.span(0, end), (f"`{value.strip()} -> …` says what becomes of it",)
+            "rule-syntax",
+            "a rule needs an arrow",
+            text.span(0, end),
+            (f"`{value.strip()} -> …` says what becomes of it",),
         )
     if value.rstrip().endswith(("->", "→")):
         return Diagnostic("rule-syntax", "nothing stands after the arrow", text.span(max(0, end - 2), end))
     return Diagnostic("rule-syntax", "this ends too early", span)
-
 
 
 def _advice(value: str, index: int, word: str, start: str) -> str | None:

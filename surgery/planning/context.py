@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
+from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Touch
 
 __all__ = ["Context", "Drop"]
@@ -32,6 +33,9 @@ class Context:
         directory: the directory of the recipe; relative places are relative to it.
         given: objects that the caller passed (a model, a state dict), by name.
         devices: the devices that exist; None asks torch when it is needed.
+        here: the place of the step at work, for what has no nearer place.
+        inventory: every tensor of every source that was opened: the accounts are made against it.
+        files: every file that a source opened, with its size in bytes.
         diagnostics: errors and warnings, as they are found.
         drops: source tensors that steps dropped or consumed.
         remarks: facts worth telling in the plan, such as ties that were broken.
@@ -42,6 +46,9 @@ class Context:
     directory: Path = field(default_factory=Path)
     given: Mapping[str, Any] = field(default_factory=dict)
     devices: tuple[str, ...] | None = None
+    here: Span | None = None
+    inventory: dict[Origin, Spec] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -51,7 +58,7 @@ class Context:
     ) -> None:
         """Note an error (or a warning) and go on, so that all are found together."""
         severity = "warning" if warning else "error"
-        self.diagnostics.append(Diagnostic(code, message, span, tuple(notes), severity))  # type: ignore[arg-type]
+        self.diagnostics.append(Diagnostic(code, message, span or self.here, tuple(notes), severity))  # type: ignore[arg-type]
 
     def drop(self, entry: Entry, touch: Touch, *, consumed: bool = False) -> None:
         """Account for a tensor that goes no further under its own key."""

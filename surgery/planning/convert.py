@@ -11,7 +11,7 @@ from surgery.lang.path import Path
 from surgery.lang.render import Filling, render
 from surgery.lang.rule import Join, KeyTarget, Rule
 from surgery.lang.selector import Guarded, Selector, included_paths
-from surgery.ops.constant import Zeros
+from surgery.ops.full import Zeros
 from surgery.planning.context import Context
 from surgery.planning.gather import Gathered, GatherError, Shape, Taken, gather
 from surgery.planning.keys import report_evaluation
@@ -160,7 +160,7 @@ def _joined(gathered: list[list[Gathered]], shape: Shape, per_selector: Sequence
     paths = [taken[0].path if taken else None for taken in per_selector]
     rows = gathered[0]
     for number in range(1, len(gathered)):
-        shared = _shared(paths[: number], paths[number])
+        shared = _shared(paths[:number], paths[number])
         partners = {_join_key(group, shared): group for group in gathered[number]}
         joined = []
         for row in rows:

@@ -17,7 +17,7 @@ from surgery.lang.pattern import Match
 from surgery.lang.render import Filling
 from surgery.lang.template import Hole, Mapped, Template
 
-__all__ = ["Gathered", "GatherError", "Shape", "Taken", "gather"]
+__all__ = ["GatherError", "Gathered", "Shape", "Taken", "gather"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,9 @@ def gather(taken: Sequence[Taken], shape: Shape, *, ordered: bool, fills: bool) 
 
 def _refuse_unordered(part: Any) -> None:
     if isinstance(part, Star | Deep) or (isinstance(part, Capture) and part.kind in ("text", "deep")):
-        note = f"`{{{part.name}:int}}` sorts as integers" if isinstance(part, Capture) else "`{i:int}` sorts as integers"
+        note = (
+            f"`{{{part.name}:int}}` sorts as integers" if isinstance(part, Capture) else "`{i:int}` sorts as integers"
+        )
         raise GatherError(f"`{part}` is gathered over, and text has no order", note)
 
 
@@ -154,7 +156,11 @@ def _index_sets(axes: tuple[Any, ...], groups: Any) -> list[list[Any]]:
             sets.append(list(range(len(part.alternatives))))
             continue
         values = sorted({indices[number] for members in groups for indices, _ in members})
-        if isinstance(part, Capture) and part.kind == "int" and values != list(range(values[0], values[0] + len(values))):
+        if (
+            isinstance(part, Capture)
+            and part.kind == "int"
+            and values != list(range(values[0], values[0] + len(values)))
+        ):
             gap = next(v for v in range(values[0], values[-1]) if v not in values)
             raise GatherError(f"`{part}` has a gap: {_numbers(values)} are there, {gap} is not")
         sets.append(values)

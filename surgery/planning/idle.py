@@ -95,7 +95,9 @@ def _notes(path: Path, index: int, keys: Sequence[tuple[str, ...]]) -> list[str]
     else:
         common = [name for name, _ in following.most_common(6)]
         shown = ", ".join(f"`{name}`" for name in common) + (", …" if len(following) > 6 else "")
-        notes.append(f"there {'stand' if len(following) > 1 else 'stands'} {shown}" + (f" below `{prefix}`" if prefix else ""))
+        notes.append(
+            f"there {'stand' if len(following) > 1 else 'stands'} {shown}" + (f" below `{prefix}`" if prefix else "")
+        )
     elsewhere = _elsewhere(text, keys) if text else None
     if elsewhere:
         notes.append(elsewhere)

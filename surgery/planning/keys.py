@@ -8,7 +8,7 @@ from surgery.diagnostics import Span
 from surgery.lang.expression import EvaluationError
 from surgery.lang.path import Path
 from surgery.lang.pattern import Match
-from surgery.lang.render import Filling, Renamer, render, renamer, split_key
+from surgery.lang.render import Filling, Renamer, renamer, render, split_key
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.tensors.subject import Entry, Touch
@@ -63,7 +63,9 @@ class KeyWriter:
         other, other_span = self._writers[key]
         message = f"two tensors on the key `{key}`: `{other}` and `{source}`"
         span = span or other_span
-        notes = [] if other_span is None or other_span == span else [f"`{other}` comes by the rule at {other_span.place}"]
+        notes = (
+            [] if other_span is None or other_span == span else [f"`{other}` comes by the rule at {other_span.place}"]
+        )
         if other == key or source == key:
             notes.append(f"`{key}` is there already and no rule moves it")
         self._context.report("key-collision", message, span, notes)
@@ -87,4 +89,6 @@ def report_evaluation(error: EvaluationError, rule: Rule, key: str, context: Con
 def unselected(keys: Sequence[str], step: str, span: Span | None, context: Context) -> None:
     """The error of ``rest: error``."""
     shown = ", ".join(f"`{key}`" for key in keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-    context.report("unselected-keys", f"no rule of this step selects {shown}", span, ("`rest: error` asks for all keys",))
+    context.report(
+        "unselected-keys", f"no rule of this step selects {shown}", span, ("`rest: error` asks for all keys",)
+    )

@@ -66,7 +66,9 @@ def _apply(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple
     if op.arity == "each":
         return tuple(_compute(op, (expr,), 1)[0] for expr in inputs)
     if op.arity == "split" and len(inputs) != 1:
-        raise OpError(f"it takes one tensor, and {len(inputs)} are gathered", suggestion="join them first: `concat`, `stack`")
+        raise OpError(
+            f"it takes one tensor, and {len(inputs)} are gathered", suggestion="join them first: `concat`, `stack`"
+        )
     return _compute(op, inputs, 1 if op.arity == "join" else outputs)
 
 

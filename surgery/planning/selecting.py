@@ -60,7 +60,13 @@ class RuleSet:
     """Rules in order against keys. `finish` reports what stayed idle and counts that are off."""
 
     def __init__(
-        self, choices: Sequence[Choice], keys: Sequence[str], context: Context, *, types: TypeTest | None, exact: bool = False
+        self,
+        choices: Sequence[Choice],
+        keys: Sequence[str],
+        context: Context,
+        *,
+        types: TypeTest | None,
+        exact: bool = False,
     ) -> None:
         self.choices = list(choices)
         self._keys = keys
@@ -126,9 +132,18 @@ class RuleSet:
         for key in self._keys:
             segments = split_key(key)
             # guards were evaluated before; without the tensor at hand only paths are compared here
-            if any(alone.pattern(path).match(segments, self._types, exact=self._exact) for path in paths(choice.selector)):
-                taker = next((i for i, c in enumerate(self.choices[:number]) for p in paths(c.selector)
-                              if everyone.pattern(p).match(segments, self._types, exact=self._exact)), None)
+            if any(
+                alone.pattern(path).match(segments, self._types, exact=self._exact) for path in paths(choice.selector)
+            ):
+                taker = next(
+                    (
+                        i
+                        for i, c in enumerate(self.choices[:number])
+                        for p in paths(c.selector)
+                        if everyone.pattern(p).match(segments, self._types, exact=self._exact)
+                    ),
+                    None,
+                )
                 before[-1 if taker is None else taker] += 1
         self._context.diagnostics.append(idle_rule(choice, self.choices, before, self._keys, exact=self._exact))
 
@@ -141,8 +156,12 @@ class RuleSet:
                 for segment in path.segments:
                     if segment.types:
                         self._broken = True
-                        message = f"`[{'|'.join(segment.types)}]` asks for a class, and a bare state dict has no modules"
-                        note = "types need a model: `source: {torchvision: …}`; steps such as `rename` leave a state dict"
+                        message = (
+                            f"`[{'|'.join(segment.types)}]` asks for a class, and a bare state dict has no modules"
+                        )
+                        note = (
+                            "types need a model: `source: {torchvision: …}`; steps such as `rename` leave a state dict"
+                        )
                         self._context.report("types-need-a-model", message, choice.span_of(segment.at), (note,))
 
 

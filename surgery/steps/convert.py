@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from surgery.diagnostics import SurgeryError
+from surgery.fields import main, one_of, option, rules
 from surgery.lang.expression import EvaluationError
 from surgery.lang.rule import Join, Rule
 from surgery.planning.context import Context
@@ -13,7 +14,7 @@ from surgery.planning.convert import Conversion
 from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation, unselected
 from surgery.planning.selecting import RuleSet, facts_of
 from surgery.steps import STEPS
-from surgery.steps.base import Step, main, one_of, option, rules
+from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
 
 

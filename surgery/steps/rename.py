@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from surgery.fields import main, one_of, option, rules
 from surgery.lang.expression import EvaluationError
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation, unselected
 from surgery.planning.selecting import RuleSet, facts_of
 from surgery.steps import STEPS
-from surgery.steps.base import Step, main, one_of, option, rules
+from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
 
 

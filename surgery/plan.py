@@ -1,0 +1,56 @@
+"""The plan: what will be done, in full, as data. Nothing was read but headers, and nothing was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from surgery.diagnostics import Diagnostic
+from surgery.planning.context import Drop
+from surgery.tensors.spec import Spec
+from surgery.tensors.subject import Origin, Subject
+
+if TYPE_CHECKING:
+    from surgery.recipe import Recipe
+    from surgery.sinks.base import Output
+
+__all__ = ["Cost", "Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an execution will take, in bytes. `peak` is the memory for tensors, what is imported left out."""
+
+    read: int
+    written: int
+    peak: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A recipe applied to its sources, tensor by tensor, before any tensor data is read.
+
+    Attributes:
+        recipe: what is planned.
+        params: the values of its parameters.
+        before: every tensor of every source: (source, key) -> shape and dtype.
+        subject: the result: key -> how it is made, from which source tensors, and by which rules.
+        drops: source tensors that do not reach the result, and what took them away.
+        outputs: what will be written, and how.
+        cost: bytes read, bytes written, peak memory.
+        warnings: what is worth a look, and no error.
+        remarks: facts worth telling, such as ties.
+        files: every file that was opened, with its size in bytes.
+    """
+
+    recipe: Recipe
+    params: Mapping[str, Any]
+    before: Mapping[Origin, Spec]
+    subject: Subject
+    drops: tuple[Drop, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    cost: Cost = Cost(0, 0, 0)
+    warnings: tuple[Diagnostic, ...] = ()
+    remarks: tuple[str, ...] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
