@@ -86,7 +86,7 @@ def _hole(hole: Hole, filling: Filling) -> str:
     if isinstance(expression, Name):
         return filling.text[expression.name]
     value = evaluate(expression, filling.numbers)
-    if isinstance(value, float) or isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int):
         raise EvaluationError(f"`{{{expression}}}` is not a whole number but {value!r}", expression)
     if value < 0:
         used = ", ".join(f"{n.name} = {filling.text[n.name]}" for n in names(expression))

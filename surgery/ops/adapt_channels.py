@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``adapt_channels``: a convolution for another number of input channels."""
 
 from __future__ import annotations

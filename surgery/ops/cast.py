@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``cast``: another element type."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``chunk``: equal parts."""
 
 from __future__ import annotations

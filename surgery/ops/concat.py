@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``concat``: tensors one after the other."""
 
 from __future__ import annotations

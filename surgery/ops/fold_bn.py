@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``fold_bn``: a batch normalisation folded into the layer before it."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``lora`` and ``low_rank``: adapters, merged into their layer and made of one."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``matmul``: products of matrices."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``mean`` and ``sum`` over tensors."""
 
 from __future__ import annotations

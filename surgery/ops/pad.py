@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``pad``: a longer dimension."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``transpose`` and ``permute``: dimensions in another order."""
 
 from __future__ import annotations

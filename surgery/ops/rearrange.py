@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``rearrange``, ``repeat`` and ``reduce``: what einops writes as a pattern."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``reshape``, ``flatten``, ``squeeze`` and ``unsqueeze``: the same elements in the same order, in another shape."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``resize`` and ``resample_grid``: interpolation, as ``torch.nn.functional.interpolate`` does it."""
 
 from __future__ import annotations

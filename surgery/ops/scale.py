@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``scale`` and ``clamp``: each element by itself."""
 
 from __future__ import annotations

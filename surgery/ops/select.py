@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``select`` and ``flip``: indices of a dimension in another order."""
 
 from __future__ import annotations

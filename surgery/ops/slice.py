@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``slice``: a run of indices of a dimension."""
 
 from __future__ import annotations

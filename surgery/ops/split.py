@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``split``: parts of given sizes."""
 
 from __future__ import annotations

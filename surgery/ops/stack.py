@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``stack`` and ``unstack``: tensors as the slices of one, along a new dimension."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102
 """``weight_norm``: the weight that a weight normalisation stands for."""
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ from surgery.tensors.subject import Entry, Subject, Touch
 class Convert(Step):
     """Compute tensors from tensors, and consume what was selected.
 
-    ``… via op | op``. An index on the left only gathers, one on the right only scatters. A rule without ``via`` moves, as
-    ``rename`` does. The first rule that selects a key applies. ``[a, b]`` on the left joins selectors on the captures
-    they share; on the right it lists results. A model becomes a bare state dict.
+    ``… via op | op``. An index on the left only gathers, one on the right only scatters. A rule without ``via`` moves,
+    as ``rename`` does. The first rule that selects a key applies. ``[a, b]`` on the left joins selectors on the
+    captures they share; on the right it lists results. A model becomes a bare state dict.
     """
 
     example: ClassVar[str] = 'convert: "blocks.{i}.attn.qkv -> layer.{i}.(query|key|value) via chunk(dim=0)"'
