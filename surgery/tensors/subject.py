@@ -26,11 +26,15 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One thing that a rule did to a tensor: the step, what happened in words, and the rule's place."""
+    """One thing that a rule did to a tensor: the step, what happened in words, and the rule's place.
+
+    `computes` says that the values may have changed; a rename and a load leave them as they are.
+    """
 
     step: str
     action: str
     span: Span | None = None
+    computes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
