@@ -13,7 +13,8 @@ from surgery.tensors.subject import Origin, Subject
 
 if TYPE_CHECKING:
     from surgery.recipe import Recipe
-    from surgery.sinks.base import Output
+    from surgery.result import Result
+    from surgery.sinks.base import Output, Progress
 
 __all__ = ["Cost", "Plan"]
 
@@ -42,6 +43,7 @@ class Plan:
         warnings: what is worth a look, and no error.
         remarks: facts worth telling, such as ties.
         files: every file that was opened, with its size in bytes.
+        allow: the permissions that the caller gave.
     """
 
     recipe: Recipe
@@ -54,3 +56,17 @@ class Plan:
     warnings: tuple[Diagnostic, ...] = ()
     remarks: tuple[str, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
+    allow: frozenset[str] = frozenset()
+
+    def execute(self, progress: Progress | None = None) -> Result:
+        """Carry the plan out: write its outputs, if it has any.
+
+        Args:
+            progress: called with a number of bytes as they are written.
+
+        Raises:
+            SurgeryError: a source changed, an output cannot be written, a value does not fit, a check fails.
+        """
+        from surgery.result import carry_out
+
+        return carry_out(self, progress)

@@ -1,0 +1,92 @@
+"""The result of a run: files that were written, and the tensors or the model for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from surgery.diagnostics import fail
+from surgery.tensors.expr import Held, leaves
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+    from surgery.plan import Plan
+    from surgery.sinks.base import Progress, Written
+
+__all__ = ["Result", "carry_out"]
+
+
+class Result:
+    """What a recipe made.
+
+    Without outputs the tensors are made at once. With outputs they are made when `model` or `state_dict` is first asked
+    for, from the sources, so that a run that only writes files never holds them. Either way they are a snapshot: they
+    share no storage with anything that was given.
+
+    Attributes:
+        plan: what was carried out.
+        written: what was written, one for each output.
+    """
+
+    def __init__(self, plan: Plan, written: tuple[Written, ...]) -> None:
+        self.plan = plan
+        self.written = written
+        self._tensors: Mapping[str, Tensor] | None = None
+        self._model: Module | None = None
+
+    @property
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensors by key. Tied keys hold one tensor, and a model's state dict shares its tensors with `model`."""
+        return dict(self._materialised())
+
+    @property
+    def model(self) -> Module:
+        """The model, ready to use.
+
+        Raises:
+            SurgeryError: the result is a bare state dict.
+        """
+        if self.plan.subject.skeleton is None:
+            note = "`rename`, `copy`, `convert`, `create`, `filter` and `unwrap` leave a bare state dict of a model"
+            raise fail("needs-a-model", "the result is a bare state dict: `.state_dict` has its tensors", notes=(note,))
+        if self._model is None:
+            from surgery.model.assemble import assemble
+
+            self._model = assemble(self.plan.subject, self._materialised())
+        return self._model
+
+    @property
+    def report(self) -> str:
+        """What was done, for people."""
+        from surgery.report.result import result_text
+
+        return result_text(self)
+
+    def _materialised(self) -> Mapping[str, Tensor]:
+        if self._tensors is None:
+            from surgery.engine.evaluate import materialise
+
+            self._tensors = materialise(self.plan.subject.entries)
+        return self._tensors
+
+    def __str__(self) -> str:
+        return self.report
+
+    def _repr_html_(self) -> str:
+        from surgery.report.html import result_html
+
+        return result_html(self)
+
+
+def carry_out(plan: Plan, progress: Progress | None = None) -> Result:
+    """Execute a plan; see `Plan.execute`."""
+    from surgery.engine.execute import write_outputs
+
+    written = write_outputs(plan, progress) if plan.outputs else ()
+    result = Result(plan, written)
+    in_memory = any(isinstance(leaf, Held) for e in plan.subject.entries.values() for leaf in leaves(e.expr))
+    if not plan.outputs or in_memory:
+        result._materialised()
+    return result

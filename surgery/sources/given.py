@@ -1,0 +1,80 @@
+"""``given``: a model or a state dict that the caller holds in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from surgery.diagnostics import escape, fail
+from surgery.fields import main, string
+from surgery.planning.context import Context
+from surgery.sources import SOURCES
+from surgery.sources.base import Source
+from surgery.tensors.dtype import DTYPES
+from surgery.tensors.expr import Held, TensorExpr
+from surgery.tensors.spec import Spec
+from surgery.tensors.subject import Entry, Origin, Subject
+
+__all__ = ["Given"]
+
+
+@SOURCES.register("given")
+@dataclass(frozen=True, slots=True)
+class Given(Source):
+    """A model or a state dict that the caller passes from Python: ``recipe.run(model=my_model)``.
+
+    It is never changed, and the result shares no storage with it. A recipe without a source takes what is given.
+    """
+
+    example: ClassVar[str] = "{given: model}"
+
+    given: str = main(string, help="the name of the keyword argument")
+
+    def open(self, context: Context) -> Subject:
+        """The subject of the object; its tensors are not copied yet."""
+        if self.given not in context.given:
+            note = f"from Python: `recipe.run({self.given}=…)`; from the command line a recipe needs a `source`"
+            raise fail("not-given", f"nothing is given as `{self.given}`", context.here, (note,))
+        thing = context.given[self.given]
+        if isinstance(thing, Mapping):
+            return _subject_of_mapping(thing, self.given, context)
+        from surgery.model.given import subject_of_module
+
+        return subject_of_module(thing, self.given, context)
+
+    def describe(self) -> str:
+        """``the given model``."""
+        return f"the given {self.given}"
+
+
+def _subject_of_mapping(state: Mapping[Any, Any], name: str, context: Context) -> Subject:
+    """A subject of a plain dict of tensors. Entries that are one tensor are tied."""
+    exprs: dict[Any, TensorExpr] = {}
+    entries: dict[str, Entry] = {}
+    for key, tensor in state.items():
+        if not isinstance(key, str):
+            raise fail("not-given", f"a key of the state dict is not text: {escape(repr(key))}")
+        spec = _spec(key, tensor)
+        expr = exprs.setdefault(_identity(tensor), Held(spec, tensor))
+        origin = Origin(name, key)
+        context.inventory[origin] = spec
+        entries[key] = Entry(expr, (origin,))
+    return Subject(entries)
+
+
+def _spec(key: str, tensor: Any) -> Spec:
+    dtype = DTYPES.get(str(getattr(tensor, "dtype", "")).removeprefix("torch."))
+    if dtype is None or not hasattr(tensor, "shape"):
+        what = type(tensor).__name__ if dtype is None and not hasattr(tensor, "dtype") else f"of {tensor.dtype}"
+        note = "a state dict maps keys to tensors; nested containers: pass the inner one"
+        raise fail("not-given", f"`{key}` is no tensor that can be operated on: it is {what}", notes=(note,))
+    return Spec(tuple(int(size) for size in tensor.shape), dtype)
+
+
+def _identity(tensor: Any) -> Any:
+    """What two names of one tensor share: storage, offset, shape and stride; empty tensors are never tied."""
+    if not hasattr(tensor, "data_ptr") or tensor.device.type == "meta" or not tensor.numel():
+        return id(tensor)
+    pointer = tensor.data_ptr()
+    return (tensor.device, pointer, tensor.dtype, tuple(tensor.shape), tensor.stride()) if pointer else id(tensor)

@@ -1,0 +1,50 @@
+"""``filter``: some tensors stay, the others go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from surgery.fields import option, selection
+from surgery.lang import Selection
+from surgery.planning.context import Context
+from surgery.planning.selecting import select_keys
+from surgery.steps import STEPS
+from surgery.steps.base import Step
+from surgery.tensors.subject import Subject, Touch
+
+__all__ = ["Filter"]
+
+
+@STEPS.register("filter")
+@dataclass(frozen=True, slots=True)
+class Filter(Step):
+    """Keep what `keep` selects, then drop what `drop` selects of that.
+
+    Either may be left out. Only the tensors that stay are ever read. A model becomes a bare state dict.
+    """
+
+    example: ClassVar[str] = 'filter: {keep: module.encoder_q, drop: module.encoder_q.fc}'
+
+    keep: Selection | None = option(selection, help="what stays; everything if left out")
+    drop: Selection | None = option(selection, help="what goes, of that")
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        """The subject without the tensors that go."""
+        if self.keep is None and self.drop is None:
+            context.report("missing-word", "`filter` wants `keep`, `drop` or both")
+            return subject
+        kept = subject
+        if self.keep is not None:
+            kept = _without(kept, set(kept.entries) - set(select_keys(self.keep, kept, context)), "is not kept", context)
+        if self.drop is not None:
+            kept = _without(kept, set(select_keys(self.drop, kept, context)), "is dropped", context)
+        return subject.bare(kept.entries)
+
+
+def _without(subject: Subject, keys: set[str], why: str, context: Context) -> Subject:
+    """The subject without `keys`, which are accounted for."""
+    for key in subject.entries:
+        if key in keys:
+            context.drop(subject.entries[key], Touch("filter", f"{key} {why}", context.here))
+    return subject.replace(entries={key: entry for key, entry in subject.entries.items() if key not in keys})

@@ -1,0 +1,98 @@
+"""``unwrap``: the prefixes of DataParallel, DistributedDataParallel, torch.compile and AveragedModel come off."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from surgery.fields import boolean, either, main, one_of
+from surgery.planning.context import Context
+from surgery.planning.keys import KeyWriter
+from surgery.steps import STEPS
+from surgery.steps.base import Step
+from surgery.tensors.subject import Entry, Subject, Touch
+
+__all__ = ["Unwrap"]
+
+#: what wrappers call the module that they wrap
+_WRAPPERS = ("module", "_orig_mod")
+#: the counter that ``torch.optim.swa_utils.AveragedModel`` puts beside the module that it wraps
+_COUNTER = "n_averaged"
+
+
+@STEPS.register("unwrap")
+@dataclass(frozen=True, slots=True)
+class Unwrap(Step):
+    """Strip ``module.`` and ``_orig_mod.``, at any depth and in any order, where all siblings agree.
+
+    A model wrapped twice, or with a compiled submodule, comes out plain. The counter ``n_averaged`` of an
+    ``AveragedModel`` goes with its wrapper. ``unwrap: optional`` accepts keys without a wrapper, ``true`` does not. A
+    model becomes a bare state dict.
+    """
+
+    example: ClassVar[str] = "unwrap: true"
+
+    mode: bool | Literal["optional"] = main(either(boolean, one_of("optional")), help="true, or `optional`")
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        """The subject under its plain keys."""
+        if self.mode is False:
+            return subject
+        root = _tree(subject)
+        stripped: Counter[str] = Counter()
+        writer = KeyWriter(context, "unwrap")
+        for key, entry in subject.entries.items():
+            new = _plain(root, key.split("."), stripped)
+            if new is None:
+                context.drop(entry, Touch("unwrap", f"{key}: the counter of a wrapper", context.here))
+            else:
+                writer.put(new, _renamed(key, new, entry, context), key)
+        writer.finish()
+        if not stripped and self.mode is True:
+            note = "`unwrap: optional` accepts keys without one"
+            context.report("unused-rule", "no wrapper is there to strip", notes=(note,))
+        for prefix, count in stripped.items():
+            context.remarks.append(f"unwrap: `{prefix}` came off {count} key{'s' * (count != 1)}")
+        return subject.bare(writer.entries)
+
+
+@dataclass(slots=True)
+class _Node:
+    children: dict[str, _Node] = field(default_factory=dict)
+
+    @property
+    def wrapper(self) -> str | None:
+        """The only child, if it is what a wrapper calls its module; its counter may stand beside it."""
+        names = [n for n, child in self.children.items() if n != _COUNTER or child.children]
+        if len(names) == 1 and names[0] in _WRAPPERS and self.children[names[0]].children:
+            return names[0]
+        return None
+
+
+def _tree(subject: Subject) -> _Node:
+    root = _Node()
+    for key in subject.entries:
+        node = root
+        for segment in key.split("."):
+            node = node.children.setdefault(segment, _Node())
+    return root
+
+
+def _plain(root: _Node, segments: list[str], stripped: Counter[str]) -> str | None:
+    """The key without wrappers; None for the counter of one."""
+    node, kept = root, []
+    for depth, segment in enumerate(segments):
+        wrapper = node.wrapper
+        if wrapper is None:
+            kept.append(segment)
+        elif segment == wrapper:
+            stripped[".".join(segments[: depth + 1]) + "."] += 1
+        else:
+            return None
+        node = node.children[segment]
+    return ".".join(kept)
+
+
+def _renamed(key: str, new: str, entry: Entry, context: Context) -> Entry:
+    return entry if new == key else entry.touched(Touch("unwrap", f"{key} -> {new}", context.here))
