@@ -93,7 +93,8 @@ class Conversion:
         first = entries[sources[0]]
         origins = tuple(dict.fromkeys(origin for key in sources for origin in entries[key].origins))
         for key, expr in zip(keys, results, strict=True):
-            touch = Touch(self._step, f"{', '.join(_short(sources))} -> {key} via {self.pipeline}", self._span, computes=True)
+            action = f"{', '.join(_short(sources))} -> {key} via {self.pipeline}"
+            touch = Touch(self._step, action, self._span, computes=True, spec=expr.spec)
             yield key, Entry(expr, origins, (*first.trail, touch), first.kind, first.requires_grad), sources
 
     def _report(self, diagnostic: Diagnostic, sources: list[str], entries: Mapping[str, Entry]) -> None:
