@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Checkpoint", "Placeholder", "Rest"]
+from surgery.tensors.dtype import DType
+from surgery.tensors.expr import ByteRange, TensorExpr
+
+__all__ = ["Blob", "Checkpoint", "Ordered", "Placeholder", "Rest", "Storage", "Trait"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,17 +22,79 @@ class Placeholder:
         module, name: the class or function that the pickle names.
         args: what it was called with, or None where the pickle only names it.
         state: what its ``__setstate__`` or ``__dict__`` would have received (a dict of attributes, as a rule).
-        items: list items or dict pairs that were added to it.
+        items: list items or dict pairs that were added to it: pairs where `mapping` is true.
+        new: whether it was made by ``cls.__new__(cls, *args)`` (as ordinary objects are) and not by ``cls(*args)``.
+        kwargs: keyword arguments of ``__new__``, which hardly any class has.
     """
 
     module: str
     name: str
     args: tuple[Any, ...] | None = None
     state: Any = None
-    items: tuple[Any, ...] = ()
+    items: Sequence[Any] = ()
+    mapping: bool = False
+    new: bool = False
+    kwargs: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
+
+
+class Ordered(dict[Any, Any]):
+    """A ``collections.OrderedDict`` of a pickle. A state dict is one, and its `_metadata` is an attribute of it.
+
+    Attributes:
+        attributes: the attributes that were set on it, by name.
+    """
+
+    __slots__ = ("attributes",)
+
+    def __init__(self, *pairs: Any) -> None:
+        super().__init__(*pairs)
+        self.attributes: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Storage:
+    """A storage of a pickle. Tensors refer to it; standing by itself it is a leaf that is no tensor.
+
+    Attributes:
+        type: the name of its class, without the module: ``FloatStorage``.
+        dtype: its element type; None where that is one that cannot be read (quantised ones).
+        numel: how many elements.
+        range: its bytes in the file.
+        location: the device it was saved from.
+        big_endian: whether its bytes are in that order.
+    """
+
+    type: str
+    dtype: DType | None
+    numel: int
+    range: ByteRange
+    location: str = "cpu"
+    big_endian: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blob:
+    """A long byte string of a pickle, left in the file."""
+
+    range: ByteRange
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """How a file holds a tensor, where that says more than shape, dtype and bytes.
+
+    Attributes:
+        form: ``tensor``, ``parameter`` (an ``nn.Parameter``) or ``array`` (a ``numpy.ndarray``).
+        requires_grad: as it was saved.
+        location: the device it was saved from.
+    """
+
+    form: str = "tensor"
+    requires_grad: bool = False
+    location: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +104,12 @@ class Checkpoint:
     Attributes:
         path: the file, or the directory or index of shards.
         format: ``safetensors``, ``torch``, ``torch-legacy``, …
-        tree: nested ``dict``/``list``/``tuple`` with `TensorExpr`, numbers, strings, None and `Placeholder` as leaves.
-            Of safetensors, one flat dict. A tensor that stands in two places is one expression object.
+        tree: nested ``dict``/``list``/``tuple`` with `TensorExpr`, numbers, strings, bytes, None, `Placeholder`,
+            `Storage` and `Blob` as leaves. Of safetensors, one flat dict. A tensor that stands in two places is one
+            expression object. A pickle can hold a container that holds itself: whoever walks the tree keeps count.
         metadata: string pairs of the file; empty where the format has none.
         files: every file that was opened, with its size in bytes.
+        traits: what else is known of a tensor, for those that are not plain tensors on the CPU.
     """
 
     path: str
@@ -50,6 +117,7 @@ class Checkpoint:
     tree: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
+    traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,9 +129,11 @@ class Rest:
         entry: the path of containers, from the root of `tree`, at which the state dict stands; empty for the root.
         extra: entries of the state dict itself that are not tensors (``_extra_state``), by key.
         state_metadata: ``_metadata`` of the state dict, where it had any.
+        traits: as in `Checkpoint`.
     """
 
     tree: Any
     entry: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     state_metadata: Mapping[str, Any] | None = None
+    traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)

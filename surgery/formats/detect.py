@@ -1,0 +1,79 @@
+"""Formats, told by content and never by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from surgery.diagnostics import fail
+from surgery.formats.contents import Checkpoint
+from surgery.formats.file import File, open_file
+from surgery.formats.limits import DEFAULT_LIMITS, Limits
+from surgery.registry import Registry
+
+__all__ = ["FORMATS", "Format", "read"]
+
+
+class Format:
+    """A checkpoint format. Adding one is adding one file.
+
+    Attributes:
+        title: what people call it.
+    """
+
+    title: ClassVar[str] = ""
+
+    @classmethod
+    def matches(cls, file: File) -> bool:
+        """Whether the content is of this format. No two formats match one file."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, file: File, limits: Limits) -> Checkpoint:
+        """What the file holds, no tensor data read.
+
+        Raises:
+            SurgeryError: the file is broken, or holds what cannot be read.
+        """
+        raise NotImplementedError
+
+
+#: name of a format -> format
+FORMATS: Registry[type[Format]] = Registry("surgery.formats")
+
+
+def read(path: str | os.PathLike[str], *, name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Checkpoint:
+    """Read the headers of a checkpoint: a file, an index of shards, or a directory with one of them.
+
+    Nothing that the file holds is executed, and no tensor data is read.
+
+    Args:
+        path: where it is.
+        name: what messages call it; `path` itself if left out.
+        limits: what the file may cost.
+
+    Raises:
+        SurgeryError: there is no such file (``no-file``), it is no checkpoint (``not-a-checkpoint``), it is broken
+            (``corrupt-checkpoint``), holds what cannot be read (``unsupported-checkpoint``), or is absurdly large.
+    """
+    path = Path(path)
+    name = name or os.fspath(path)
+    if path.is_dir():
+        from surgery.formats.directory import the_checkpoint_in
+
+        inside = the_checkpoint_in(path, name)
+        return read(inside, name=os.path.join(name, inside.name), limits=limits)
+    with open_file(path, name) as file:
+        return _format_of(file).read(file, limits)
+
+
+def _format_of(file: File) -> type[Format]:
+    for name in FORMATS:
+        if FORMATS[name].matches(file):
+            return FORMATS[name]
+    from surgery.formats.foreign import what_it_seems
+
+    message = f"`{file.name}` is no checkpoint: {what_it_seems(file)}"
+    known = ", ".join(FORMATS[name].title for name in FORMATS)
+    raise fail("not-a-checkpoint", message, notes=[f"formats that can be read: {known}"])

@@ -1,0 +1,66 @@
+"""The one checkpoint in a directory: an index of shards, or a single file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from surgery.diagnostics import fail
+
+__all__ = ["the_checkpoint_in"]
+
+_INDEX = ".index.json"
+_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar", ".npz", ".pkl")
+
+
+def the_checkpoint_in(directory: Path, name: str) -> Path:
+    """The checkpoint in a directory.
+
+    Raises:
+        SurgeryError: there is none, or more than one: which one counts would be a guess.
+    """
+    try:
+        present = sorted(entry for entry in os.listdir(directory) if not entry.startswith("."))
+    except OSError as error:
+        raise fail("no-file", f"the directory `{name}` cannot be listed: {error.strerror}", cause=error) from error
+    indexes = [entry for entry in present if entry.endswith(_INDEX)]
+    files = [entry for entry in present if entry.endswith(_SUFFIXES) and (directory / entry).is_file()]
+    if os.path.exists(directory / ".metadata") and not indexes:
+        message = f"`{name}` is a distributed-checkpoint directory"
+        raise fail("unsupported-checkpoint", message, notes=["torch.distributed.checkpoint.format_utils makes one file of it"])
+    if indexes:
+        singles = [single for index in indexes if (single := _single_of(index)) in files]
+        if len(indexes) > 1 or singles:
+            raise _ambiguous(name, [*indexes, *singles])
+        return directory / indexes[0]
+    if not files:
+        raise fail("not-a-checkpoint", f"there is no checkpoint in the directory `{name}`", notes=[_listed(present)])
+    if len(files) > 1:
+        if all(_is_shard(file) for file in files):
+            message = f"`{name}` holds {len(files)} shards, and no index that says what is in them"
+            raise fail("shards", message, notes=[_listed(present)])
+        raise _ambiguous(name, files)
+    return directory / files[0]
+
+
+def _single_of(index: str) -> str:
+    """The single file that would be there instead of an index and its shards."""
+    return index.removesuffix(_INDEX)
+
+
+def _is_shard(file: str) -> bool:
+    stem, _, total = file.rpartition("-of-")
+    return bool(stem) and total[:1].isdigit()
+
+
+def _ambiguous(name: str, found: list[str]) -> Exception:
+    listed = ", ".join(f"`{entry}`" for entry in found[:8])
+    note = f"name one of them, as in `{os.path.join(name, found[0])}`"
+    return fail("several-checkpoints", f"the directory `{name}` holds several checkpoints: {listed}", notes=[note])
+
+
+def _listed(present: list[str]) -> str:
+    if not present:
+        return "it is empty"
+    more = f" and {len(present) - 8} more" if len(present) > 8 else ""
+    return f"in it: {', '.join(f'`{entry}`' for entry in present[:8])}{more}"

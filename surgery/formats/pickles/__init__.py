@@ -1,0 +1,1 @@
+"""Pickles, read as data: a machine that can call nothing."""

@@ -1,0 +1,154 @@
+"""Safetensors: eight bytes with the length of a JSON header, the header, and the tensors' bytes.
+
+After the format's description in its reference implementation, https://github.com/huggingface/safetensors. What is
+stricter here: a name may stand in the header once only. (The byte ranges must cover the data without overlap or hole,
+so no bytes can be under two names.) Tied tensors, which the format does not have, are written by this project once,
+with the other names in the metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from surgery.diagnostics import fail
+from surgery.formats.contents import Checkpoint
+from surgery.formats.detect import FORMATS, Format
+from surgery.formats.file import File, corrupt
+from surgery.formats.limits import Limits
+from surgery.formats.strict_json import NotStrict, parse
+from surgery.tensors.dtype import DTYPES
+from surgery.tensors.expr import Stored, TensorExpr
+from surgery.tensors.spec import Spec
+
+__all__ = ["ALIASES", "Safetensors", "restore_aliases"]
+
+#: the key of the metadata under which tied names stand: JSON, ``{alias: name of the stored tensor}``
+ALIASES = "surgery.aliases"
+
+_NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+    "C64": "complex64",
+}
+_DTYPES = {short: DTYPES[name] for short, name in _NAMES.items()}
+_WORDS = {"dtype", "shape", "data_offsets"}
+
+
+@FORMATS.register("safetensors")
+class Safetensors(Format):
+    """One safetensors file."""
+
+    title: ClassVar[str] = "safetensors"
+
+    @classmethod
+    def matches(cls, file: File) -> bool:
+        return file.head[8:9] == b"{" and int.from_bytes(file.head[:8], "little") < 1 << 40
+
+    @classmethod
+    def read(cls, file: File, limits: Limits) -> Checkpoint:
+        header, start = _header(file, limits)
+        metadata = _metadata(file, header.pop("__metadata__", {}))
+        tree: dict[str, TensorExpr] = {}
+        ends: list[tuple[int, int, str]] = []
+        for key, description in header.items():
+            tree[key], begin, end = _tensor(file, key, description, start)
+            ends.append((begin, end, key))
+        _check_cover(file, sorted(ends), file.size - start)
+        restore_aliases(file, tree, metadata.pop(ALIASES, None))
+        return Checkpoint(file.path, "safetensors", tree, metadata, {file.path: file.size})
+
+
+def _header(file: File, limits: Limits) -> tuple[dict[str, Any], int]:
+    length = int.from_bytes(file.head[:8], "little")
+    if length > limits.header:
+        message = f"`{file.name}` says that its header has {length} bytes"
+        raise fail("too-large", message, notes=[f"the limit is {limits.header} bytes"])
+    raw = file.read(8, length)
+    if len(raw) < length:
+        raise corrupt(file, "its header is cut off", f"{length} bytes are announced, and {len(raw)} are there")
+    try:
+        header = parse(raw)
+    except NotStrict as error:
+        raise corrupt(file, f"its header is damaged: {error}", cause=error) from error
+    if not isinstance(header, dict):
+        raise corrupt(file, "its header is no JSON object")
+    return header, 8 + length
+
+
+def _metadata(file: File, metadata: Any) -> dict[str, str]:
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise corrupt(file, "its `__metadata__` holds something else than texts")
+    return metadata
+
+
+def _tensor(file: File, key: str, description: Any, start: int) -> tuple[Stored, int, int]:
+    if not isinstance(description, dict) or description.keys() != _WORDS:
+        raise corrupt(file, f"the tensor `{key}` is not described by dtype, shape and data_offsets")
+    dtype = _DTYPES.get(description["dtype"]) if isinstance(description["dtype"], str) else None
+    if dtype is None:
+        message = f"`{file.name}`: the tensor `{key}` is of the dtype {description['dtype']!r}, which torch cannot store"
+        raise fail("unsupported-checkpoint", message, notes=[f"known: {', '.join(_NAMES)}"])
+    shape, offsets = description["shape"], description["data_offsets"]
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise corrupt(file, f"the shape or the offsets of the tensor `{key}` are no sizes")
+    begin, end = offsets
+    spec = Spec(tuple(shape), dtype)
+    if end - begin != spec.nbytes:
+        detail = f"{spec} takes {spec.nbytes} bytes, and its range has {end - begin}"
+        raise corrupt(file, f"the tensor `{key}` and its bytes do not agree", detail)
+    return Stored(spec, (file.locate(start + begin, end - begin),) if end > begin else ()), begin, end
+
+
+def _are_sizes(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 63 for value in values)
+
+
+def _check_cover(file: File, ranges: list[tuple[int, int, str]], available: int) -> None:
+    """The ranges must follow one another without overlap or hole, and reach to the end of the file."""
+    at = 0
+    for begin, end, key in ranges:
+        if begin != at:
+            what = "overlap with those of another tensor" if begin < at else "leave a hole before them"
+            raise corrupt(file, f"the bytes of the tensor `{key}` {what}")
+        at = end
+    if at > available:
+        raise corrupt(file, "it is cut off", f"its tensors take {at} bytes, and {available} are there")
+    if at < available:
+        raise corrupt(file, f"{available - at} bytes follow its tensors")
+
+
+def restore_aliases(file: File, tree: dict[str, TensorExpr], text: str | None) -> None:
+    """Put the tied names back into `tree`: the same expression under each.
+
+    Raises:
+        SurgeryError: an alias is a tensor of its own, or stands for one that is not there.
+    """
+    if text is None:
+        return
+    try:
+        aliases = parse(text.encode())
+    except (NotStrict, UnicodeEncodeError) as error:
+        raise corrupt(file, f"its metadata `{ALIASES}` is damaged", cause=error) from error
+    if not isinstance(aliases, Mapping):
+        raise corrupt(file, f"its metadata `{ALIASES}` is no JSON object")
+    for alias, name in aliases.items():
+        if alias in tree or not isinstance(name, str) or name not in tree or name in aliases:
+            raise corrupt(file, f"its metadata `{ALIASES}` does not agree with its tensors", f"{alias} -> {name}")
+    tree.update({alias: tree[name] for alias, name in aliases.items()})

@@ -1,0 +1,105 @@
+"""Torch's zip files: a pickle of everything, and one entry for the bytes of each storage.
+
+After ``torch/serialization.py`` (``_save``, ``_load``). All entries lie in one folder: ``data.pkl``, ``data/<key>``,
+``byteorder``, ``version``; a TorchScript archive has ``constants.pkl`` and ``code/`` beside them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from surgery.formats.archive import Archive
+from surgery.formats.contents import Checkpoint
+from surgery.formats.detect import FORMATS, Format
+from surgery.formats.file import File, corrupt
+from surgery.formats.limits import Limits
+from surgery.formats.pickles.arrays import Arrays
+from surgery.formats.pickles.machine import Machine, Malformed
+from surgery.formats.pickles.stream import InMemory
+from surgery.formats.pickles.tensors import Tensors, storage_maker
+from surgery.tensors.expr import ByteRange
+
+__all__ = ["TorchZip"]
+
+
+@FORMATS.register("torch")
+class TorchZip(Format):
+    """A file of ``torch.save``, or of ``torch.jit.save``."""
+
+    title: ClassVar[str] = "torch (zip)"
+
+    @classmethod
+    def matches(cls, file: File) -> bool:
+        return file.archive is not None and any(_is_pickle(name) for name in file.archive.members)
+
+    @classmethod
+    def read(cls, file: File, limits: Limits) -> Checkpoint:
+        archive = file.archive
+        assert archive is not None
+        folder = _folder(file, archive)
+        try:
+            tree, tensors = _Reader(file, archive, folder, limits).read()
+        except Malformed as error:
+            raise corrupt(file, str(error), cause=error) from error
+        script = f"{folder}constants.pkl" in archive.members
+        name = "torchscript" if script else "torch"
+        return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, tensors.traits)
+
+
+def _is_pickle(name: str) -> bool:
+    return name == "data.pkl" or name.endswith("/data.pkl")
+
+
+def _folder(file: File, archive: Archive) -> str:
+    """The folder of all entries, with its slash."""
+    found = [name for name in archive.members if _is_pickle(name)]
+    if len(found) > 1:
+        raise corrupt(file, "it holds several checkpoints", ", ".join(found))
+    return found[0].removesuffix("data.pkl")
+
+
+class _Reader:
+    """Reads one archive."""
+
+    def __init__(self, file: File, archive: Archive, folder: str, limits: Limits) -> None:
+        self._file = file
+        self._archive = archive
+        self._folder = folder
+        self._limits = limits
+
+    def read(self) -> tuple[Any, Tensors]:
+        """The tree, and what made its tensors."""
+        member = self._archive.members[f"{self._folder}data.pkl"]
+        content = self._archive.content(member, self._limits.pickle)
+        origin = self._archive.range(member) if member.stored else None
+        tensors = Tensors(self._limits)
+        arrays = Arrays(tensors, self._limits)
+        machine = Machine(
+            InMemory(content, origin),
+            builders={**tensors.builders, **arrays.builders},
+            finishers=arrays.finishers,
+            persistent=storage_maker(self._place, big_endian=self._big_endian()),
+            limit=self._limits.pickle,
+        )
+        tree = machine.load()
+        if machine.position != len(content):
+            raise Malformed("bytes follow the pickle")
+        return tree, tensors
+
+    def _big_endian(self) -> bool:
+        member = self._archive.members.get(f"{self._folder}byteorder")
+        if member is None:
+            return False
+        order = self._archive.content(member, 16)
+        if order not in (b"little", b"big"):
+            raise Malformed("its byte order is neither little nor big")
+        return order == b"big"
+
+    def _place(self, key: str, nbytes: int) -> ByteRange:
+        member = self._archive.members.get(f"{self._folder}data/{key}")
+        if member is None:
+            raise Malformed(f"its entry `data/{key}`, with the bytes of a tensor, is absent")
+        if member.size != nbytes:
+            detail = f"{nbytes} are declared, and {member.size} are there"
+            raise Malformed(f"its entry `data/{key}` has not as many bytes as its tensor: {detail}")
+        return self._archive.range(member)
