@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -73,12 +73,7 @@ def _untyped(segments: tuple) -> tuple:
 
 def _notes(path: Path, index: int, keys: Sequence[tuple[str, ...]]) -> list[str]:
     """What stands where segment `index` of the path found nothing."""
-    before = Pattern(replace(path, segments=_untyped(path.segments[:index])))
-    following: Counter[str] = Counter()
-    for key in keys:
-        for match in before.matches(key):
-            if match.rest:
-                following[match.rest[0]] += 1
+    following = Counter(rest[0] for key in keys for rest in _below(path, index, key) if rest)
     wanted = path.segments[index]
     text = Path((wanted,)).literal
     prefix = ".".join(str(segment) for segment in path.segments[:index])
@@ -102,6 +97,15 @@ def _notes(path: Path, index: int, keys: Sequence[tuple[str, ...]]) -> list[str]
     if elsewhere:
         notes.append(elsewhere)
     return notes
+
+
+def _below(path: Path, index: int, key: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """What may follow in a key behind the first `index` segments of a path."""
+    if index == 0:
+        yield key
+        return
+    for match in Pattern(replace(path, segments=_untyped(path.segments[:index]))).matches(key):
+        yield match.rest
 
 
 def _elsewhere(text: str, keys: Sequence[tuple[str, ...]]) -> str | None:
