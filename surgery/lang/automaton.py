@@ -15,7 +15,8 @@ from surgery.lang.segment import SegmentPattern
 
 __all__ = ["Automaton"]
 
-_REMEMBERED = 200_000
+#: how much is remembered at most: transitions, and nodes of states (some 100 bytes each)
+_REMEMBERED = 500_000
 
 
 @dataclass(slots=True, eq=False)
@@ -59,8 +60,8 @@ class Automaton:
         self._states: dict[tuple[frozenset[_Node], frozenset[int]], _State] = {}
         for index, pattern in enumerate(patterns):
             self._add(pattern, index)
-        self._start = self._state([self._root], frozenset())
         self._remembered = 0
+        self._start = self._state([self._root], frozenset())
 
     def candidates(self, key: Sequence[str]) -> tuple[int, ...]:
         """The numbers of the patterns that may match, ascending."""
@@ -104,8 +105,7 @@ class Automaton:
         """Drop what was remembered, so that memory stays bounded on keys without end."""
         for state in self._states.values():
             state.next.clear()
-        start = (self._start.nodes, frozenset(self._start.accepted))
-        self._states = {start: self._start}
+        self._states = {(self._start.nodes, frozenset(self._start.accepted)): self._start}
         self._remembered = 0
 
     def _state(self, nodes: list[_Node], accepted: frozenset[int]) -> _State:
@@ -118,13 +118,12 @@ class Automaton:
                 closure.add(node)
                 found.update(node.accepts)
                 waiting.extend(node.onward)
-        live = frozenset(n for n in closure if n.loops or n.literals or n.tests)
-        if not self._exact:
-            live = frozenset(n for n in live if not (n.accepts and n.loops and not n.literals and not n.tests))
+        live = frozenset(n for n in closure if n.literals or n.tests or (n.loops and (self._exact or not n.accepts)))
         key = (live, frozenset(found))
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = _State(*key)
+            self._remembered += len(live) + len(found)
         return state
 
 

@@ -1,62 +1,31 @@
-"""A path, compiled: which part of a key it matches, and what its captures, stars and groups took."""
+"""A path, compiled: which part of a key it matches, and what its captures, stars and groups took.
+
+Of several ways to match, the topmost counts. Of those, from the left: each ``**`` as short as it can be, each group with
+dots as deep as it can be, and inside a segment each part as short as it can be.
+Finding it takes no backtracking: sets of positions are carried forward through the elements, then those that lead
+nowhere are taken away from behind, and what is left is walked once. Only a capture that stands twice needs a search,
+which is bounded.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
 from typing import TypeAlias
 
-from surgery.lang.path import Alternative, Capture, Deep, Group, Literal, Part, Path, Segment
-from surgery.lang.segment import SegmentPattern
+from surgery.diagnostics import fail
+from surgery.lang.element import Chain, Element
+from surgery.lang.match import Match, Taken
+from surgery.lang.path import Path
 
-__all__ = ["Chain", "Element", "Match", "Pattern", "TypeTest"]
+__all__ = ["Pattern", "TypeTest"]
 
 #: Whether the module at a path (its segments) is of one of the classes named.
 TypeTest: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], bool]
 
-
-@dataclass(slots=True)
-class Match:
-    """What a pattern took from a key.
-
-    Attributes:
-        captures: name -> text; the text of a ``**`` capture is dotted, and empty where it took nothing.
-        stars: what each ``*`` and ``**`` took, in order.
-        groups: which alternative each unnamed group took, in order.
-        choices: name -> which alternative a capture of alternatives took.
-        rest: the segments below what was matched.
-    """
-
-    captures: dict[str, str]
-    stars: tuple[str, ...]
-    groups: tuple[int, ...]
-    choices: dict[str, int]
-    rest: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Chain:
-    """One way through an element: its segments in order, and the alternative that each dotted group takes."""
-
-    segments: tuple[SegmentPattern, ...]
-    chosen: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Element:
-    """One segment of a path: `chains` are the ways through it; none where it stands for any number of segments."""
-
-    segment: Segment
-    chains: tuple[Chain, ...]
-
-    @property
-    def deep(self) -> bool:
-        """Whether this is ``**`` or ``{name:**}``."""
-        return not self.chains
-
-
-_Values: TypeAlias = list[tuple[object, str | int]]
+#: for one element and each position that it may begin at: where it may end, and by which chain
+_Options: TypeAlias = dict[int, list[tuple[int, Chain]]]
+_MOST_TRIES = 100_000
 
 
 class Pattern:
@@ -70,13 +39,17 @@ class Pattern:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.elements = tuple(_element(segment) for segment in path.segments)
-        fixed = all(len(e.chains) == 1 and len(e.chains[0].segments) == 1 for e in self.elements)
-        #: how many segments it takes, where that is always the same
-        self.length = len(self.elements) if fixed else None
+        self.elements = tuple(Element.of(segment) for segment in path.segments)
         names = [capture.name for capture in path.captures()]
-        self._repeats = len(names) != len(set(names))
+        self.repeats = len(names) != len(set(names))
         self.typed = any(segment.types for segment in path.segments)
+        #: how many segments it takes, where that is always the same and takes no search
+        self.length: int | None = None
+        if not self.repeats and all(len(e.chains) == 1 and len(e.chains[0].segments) == 1 for e in self.elements):
+            self.length = len(self.elements)
+        several = [s.open > 1 for e in self.elements for c in e.chains for s in c.segments]
+        #: whether some key may be matched in more than one way
+        self.open = self.length is None or any(several)
 
     @classmethod
     def of_text(cls, text: str) -> Pattern:
@@ -92,130 +65,130 @@ class Pattern:
         """The topmost match, every ``**`` as short as it can be; None where there is none.
 
         With `exact` the whole key must match; without, a leading part of it.
+
+        Raises:
+            SurgeryError: `too-large`, where a capture that stands twice would need too many tries.
         """
-        return next(self.matches(key, types, exact=exact), None)
+        if self.length is not None and not self.typed:
+            return self._match_fixed(key, exact)
+        return next(self._matches(key, types, exact, all_ways=self.repeats), None)
 
     def matches(self, key: Sequence[str], types: TypeTest | None = None, *, exact: bool = False) -> Iterator[Match]:
-        """Every way to match, topmost first."""
-        ends = [len(key)] if exact else range(len(key) + 1)
-        if self.length is not None:
-            ends = [self.length] if (len(key) == self.length if exact else len(key) >= self.length) else []
-        for end in ends:
-            for values in self._ways(0, 0, end, key, types):
-                found = self._found(values, tuple(key[end:]))
-                if found is not None:
-                    yield found
+        """Every way to match, that of `match` first."""
+        return self._matches(key, types, exact, all_ways=True)
 
-    def _ways(
-        self, index: int, position: int, end: int, key: Sequence[str], types: TypeTest | None
-    ) -> Iterator[_Values]:
-        """The values of all ways in which the elements from `index` on take exactly ``key[position:end]``."""
-        stack: list[tuple[int, int, _Values]] = [(index, position, [])]
-        dead: set[tuple[int, int]] = set()
-        while stack:
-            index, position, values = stack.pop()
-            if index == len(self.elements):
-                if position == end:
-                    yield values
-                continue
-            if not self._repeats and (index, position) in dead:
-                continue
-            following = list(self._steps(self.elements[index], position, end, key, types))
-            if not following:
-                dead.add((index, position))
-            stack.extend((index + 1, after, values + new) for after, new in reversed(following))
+    def surely(self, key: Sequence[str]) -> Match:
+        """The match of a key that is known to match a pattern of fixed length."""
+        assert self.length is not None
+        return Match(self, key, self.length)
 
-    def _steps(
-        self, element: Element, position: int, end: int, key: Sequence[str], types: TypeTest | None
-    ) -> Iterator[tuple[int, _Values]]:
-        wanted = element.segment.types
-        if element.deep:
-            for after in range(position, end + 1):
-                if not wanted or (types is not None and types(tuple(key[:after]), wanted)):
-                    yield after, [(element.segment.parts[0], ".".join(key[position:after]))]
-            return
-        for chain in element.chains:
-            after = position + len(chain.segments)
-            if after > end:
-                continue
-            values = _chain_values(element, chain, key, position)
-            if values is not None and (not wanted or (types is not None and types(tuple(key[:after]), wanted))):
-                yield after, values
+    def taken(self, key: Sequence[str]) -> tuple[Taken, ...]:
+        """What the parts of a pattern of fixed length take from a key that it matches."""
+        return tuple(pair for i, element in enumerate(self.elements) for pair in element.chains[0].taken(key, i))
 
-    def _found(self, values: _Values, rest: tuple[str, ...]) -> Match | None:
-        """A match from the values of its parts; None where a repeated capture took two texts."""
-        found = Match({}, (), (), {}, rest)
-        stars, groups = [], []
-        for part, value in values:
-            if isinstance(part, Capture):
-                if isinstance(value, int):
-                    found.choices[part.name] = value
-                    value = ".".join(part.alternatives[value])
-                if found.captures.setdefault(part.name, value) != value:
-                    return None
-            elif isinstance(part, Group):
-                groups.append(int(value))
-            else:
-                stars.append(str(value))
-        found.stars, found.groups = tuple(stars), tuple(groups)
-        return found
-
-
-def _chain_values(element: Element, chain: Chain, key: Sequence[str], position: int) -> _Values | None:
-    """What the parts of an element took along one chain, in the order of the parts."""
-    taken: dict[int, str | int] = {}
-    for offset, segment in enumerate(chain.segments):
-        found = segment.match(key[position + offset])
-        if found is None:
+    def _match_fixed(self, key: Sequence[str], exact: bool) -> Match | None:
+        length = len(self.elements)
+        if len(key) < length or (exact and len(key) > length):
             return None
-        open_parts = [part for part in segment.parts if not isinstance(part, Literal)]
-        for part, text in zip(open_parts, found, strict=True):
-            choice: str | int = text
-            if isinstance(part, Group) or (isinstance(part, Capture) and part.kind == "one_of"):
-                choice = part.alternatives.index((text,))
-            taken[id(part)] = choice
-    chosen = dict(chain.chosen)
-    values: _Values = []
-    for index, part in enumerate(element.segment.parts):
-        if index in chosen:
-            if not isinstance(part, Literal):
-                values.append((part, chosen[index]))
-        elif id(part) in taken:
-            values.append((part, taken[id(part)]))
-    return values
+        for element, text in zip(self.elements, key, strict=False):
+            if element.chains[0].segments[0].match(text) is None:
+                return None
+        return self.surely(key)
+
+    def _matches(self, key: Sequence[str], types: TypeTest | None, exact: bool, *, all_ways: bool) -> Iterator[Match]:
+        forward: list[list[int]] = [[0]]
+        options: list[_Options] = []
+        for element in self.elements:
+            reached, ways = self._forward(element, forward[-1], key, types)
+            if not reached:
+                return
+            forward.append(reached)
+            options.append(ways)
+        for end in forward[-1]:
+            if exact and end != len(key):
+                continue
+            alive = self._alive(forward, options, end)
+            for taken in self._walk(alive, options, key, all_ways=all_ways):
+                yield Match(self, key, end, taken)
+
+    def _forward(
+        self, element: Element, begins: list[int], key: Sequence[str], types: TypeTest | None
+    ) -> tuple[list[int], _Options]:
+        """Where an element may end, ascending, and how, given where it may begin."""
+        wanted = element.segment.types
+
+        def suits(end: int) -> bool:
+            return not wanted or (types is not None and types(tuple(key[:end]), wanted))
+
+        if element.deep:
+            return [end for end in range(begins[0], len(key) + 1) if suits(end)], {}
+        ways: _Options = {}
+        for begin in begins:
+            for chain in element.chains:
+                end = begin + len(chain.segments)
+                if end <= len(key) and chain.fits(key, begin) and suits(end):
+                    ways.setdefault(begin, []).append((end, chain))
+        return sorted({end for found in ways.values() for end, _ in found}), ways
+
+    def _alive(self, forward: list[list[int]], options: list[_Options], end: int) -> list[list[int]]:
+        """The positions from which `end` is reached, element by element."""
+        alive = [[end]]
+        for element, begins, ways in zip(
+            reversed(self.elements), reversed(forward[:-1]), reversed(options), strict=True
+        ):
+            after = alive[-1]
+            if element.deep:
+                alive.append([begin for begin in begins if after and begin <= after[-1]])
+            else:
+                ends = set(after)
+                alive.append([begin for begin in begins if any(e in ends for e, _ in ways.get(begin, ()))])
+        return alive[::-1]
+
+    def _walk(
+        self, alive: list[list[int]], options: list[_Options], key: Sequence[str], *, all_ways: bool
+    ) -> Iterator[tuple[Taken, ...]]:
+        """What the parts take on every way through the positions that are alive, the preferred way first."""
+        onward = [self._onward(0, 0, alive[1], options[0], key, all_ways)]
+        before: list[tuple[Taken, ...]] = [()]
+        tries = 0
+        while onward:
+            step = next(onward[-1], None)
+            if step is None:
+                onward.pop()
+                before.pop()
+                continue
+            tries += 1
+            if tries > _MOST_TRIES and self.repeats:
+                raise fail("too-large", f"`{self.path}` repeats a capture, and this key takes too many tries")
+            position, more = step
+            taken, index = (*before[-1], *more), len(onward)
+            if self.repeats and not _agree(taken):
+                continue
+            if index == len(self.elements):
+                yield taken
+                continue
+            onward.append(self._onward(index, position, alive[index + 1], options[index], key, all_ways))
+            before.append(taken)
+
+    def _onward(
+        self, index: int, position: int, alive: list[int], options: _Options, key: Sequence[str], all_ways: bool
+    ) -> Iterator[tuple[int, tuple[Taken, ...]]]:
+        """The ways through one element: where it ends, and what it took."""
+        element = self.elements[index]
+        if element.deep:
+            part = element.segment.parts[0]
+            for after in alive[bisect_left(alive, position) :]:
+                yield after, ((part, ".".join(key[position:after])),)  # type: ignore[misc]
+            return
+        ends = set(alive)
+        for after, chain in options.get(position, ()):
+            if after in ends:
+                ways = chain.ways(key, position) if all_ways else [chain.taken(key, position)]
+                for taken in ways:
+                    yield after, taken
 
 
-def _element(segment: Segment) -> Element:
-    if segment.deep:
-        assert isinstance(segment.parts[0], Deep | Capture)
-        return Element(segment, ())
-    texts = enumerate(map(_alternatives, segment.parts))
-    dotted = [(index, alternatives) for index, alternatives in texts if any(len(a) > 1 for a in alternatives)]
-    if not dotted:
-        return Element(segment, (Chain((SegmentPattern.of(segment.parts),)),))
-    chains = []
-    for choice in product(*(range(len(alternatives)) for _, alternatives in dotted)):
-        chosen = {index: alternatives[c] for (index, alternatives), c in zip(dotted, choice, strict=True)}
-        chosen_indices = tuple((index, c) for (index, _), c in zip(dotted, choice, strict=True))
-        chains.append(Chain(_expand(segment, chosen), chosen_indices))
-    return Element(segment, tuple(chains))
-
-
-def _alternatives(part: Part) -> tuple[Alternative, ...]:
-    """The texts that a part may stand for, where they are listed; a quoted literal may hold dots as well."""
-    if isinstance(part, Literal):
-        return (tuple(part.text.split(".")),)
-    return getattr(part, "alternatives", ())
-
-
-def _expand(segment: Segment, chosen: dict[int, Alternative]) -> tuple[SegmentPattern, ...]:
-    """The segments of one choice of alternatives: their dots separate segments."""
-    rows: list[list] = [[]]
-    for index, part in enumerate(segment.parts):
-        if index not in chosen:
-            rows[-1].append(part)
-            continue
-        first, *more = chosen[index]
-        rows[-1].append(Literal(first))
-        rows.extend([Literal(text)] for text in more)
-    return tuple(SegmentPattern.of(tuple(row)) for row in rows)
+def _agree(taken: tuple[Taken, ...]) -> bool:
+    """Whether captures of one name took one text."""
+    known: dict[str, str | int] = {}
+    return all(known.setdefault(part.name, value) == value for part, value in taken if hasattr(part, "name"))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from surgery.lang.expression import EvaluationError, Name, evaluate, names
 from surgery.lang.path import Deep, Group, Literal, Path, Star
-from surgery.lang.pattern import Match
+from surgery.lang.match import Match
 from surgery.lang.select import capture_values
 from surgery.lang.template import Hole, Mapped, Template
 

@@ -1,142 +1,161 @@
 """Matching inside one segment: ``conv{n:int}_*`` against ``conv12_bn``.
 
 Most segments are a literal or a whole capture and need no search. The others become a small regular expression, made
-here from parts and never from user text; where the text is so long that backtracking could be felt, a table of
+here from parts and never from user text. Where backtracking could be felt (many stars, a long text), a table of
 (part, position) pairs takes its place, whose cost is their product.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
 
 from surgery.diagnostics import fail
-from surgery.lang.path import Capture, Group, Literal, Part, Star
+from surgery.lang.path import Capture, Deep, Group, Literal, ParameterText, Part, Star
 
-__all__ = ["SegmentPattern"]
+__all__ = ["LONGEST_INTEGER", "SegmentPattern"]
 
-_SHORT = 128
-_LONGEST = 2_000
+#: the digits that ``{name:int}`` takes at most, so that captured integers stay within 64 bits
+LONGEST_INTEGER = 18
+#: what the tries of a regular expression may come to before the table takes over
+_FEW_TRIES = 10_000
+#: the ways through one segment that are tried for a capture that stands twice
+_MOST_WAYS = 100_000
+
+_Table: TypeAlias = list[list[bool]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentPattern:
     """The parts of one segment, ready to match.
 
-    `literal` is the text itself where all parts are literal; `whole` is True where one capture or star takes the
-    whole segment, whatever it is.
+    Attributes:
+        literal: the text itself, where all parts are literal.
+        whole: whether one capture or star takes the whole segment, whatever it is.
+        open: how many parts are of no fixed length.
     """
 
     parts: tuple[Part, ...]
     literal: str | None = None
     whole: bool = False
+    open: int = 0
+    _repeats: bool = False
     _regex: re.Pattern[str] | None = field(default=None, repr=False)
-    _open: int = 0
 
     @classmethod
     def of(cls, parts: tuple[Part, ...]) -> SegmentPattern:
         """The pattern of `parts`, whose groups are all inside this segment."""
         if all(isinstance(part, Literal) for part in parts):
             return cls(parts, "".join(part.text for part in parts))  # type: ignore[union-attr]
-        if len(parts) == 1 and (isinstance(parts[0], Star) or _is_text(parts[0])):
-            return cls(parts, whole=True)
-        unbounded = sum(isinstance(part, Star) or _is_text(part) or _is_int(part) for part in parts)
-        return cls(parts, _regex=re.compile(_source(parts), re.DOTALL), _open=unbounded)
+        if len(parts) == 1 and _takes_anything(parts[0]):
+            return cls(parts, whole=True, open=1)
+        unbounded = sum(_takes_anything(part) or _is_integer(part) for part in parts)
+        names = [part.name for part in parts if isinstance(part, Capture)]
+        regex = re.compile("".join(_source(part, len(parts) == 1) for part in parts), re.DOTALL)
+        return cls(parts, open=unbounded, _repeats=len(set(names)) < len(names), _regex=regex)
 
     def match(self, text: str) -> tuple[str, ...] | None:
-        """What each part that is not literal text matched, as little as it could; None where the segment differs."""
+        """What each part that is not literal text took, as little as it could; None where the segment differs."""
         if self.literal is not None:
             return () if text == self.literal else None
         if self.whole:
             return (text,) if text else None
+        if self._repeats or (self.open > 1 and len(text) ** self.open > _FEW_TRIES):
+            return next(self.ways(text), None)
         assert self._regex is not None
-        if self._open > 1 and len(text) > _SHORT:
-            return self._match_long(text)
         found = self._regex.fullmatch(text)
-        if found is None:
-            return None
-        return tuple(found.group(index) for index in range(1, self._regex.groups + 1))
+        return found and found.groups()
 
-    def _match_long(self, text: str) -> tuple[str, ...] | None:
-        if self._regex is not None and "(?P=" in self._regex.pattern:
-            if len(text) > _LONGEST:
-                raise fail("too-large", f"a segment of {len(text)} characters is matched against a repeated capture")
-            found = self._regex.fullmatch(text)
-            return found and tuple(found.groups())  # type: ignore[return-value]
+    def ways(self, text: str) -> Iterator[tuple[str, ...]]:
+        """Every way to match, the parts to the left as short as they can be.
+
+        Raises:
+            SurgeryError: `too-large`, where a capture that stands twice would need too many tries.
+        """
         reach = _reachable(self.parts, text)
-        if not reach[0][0]:
-            return None
-        values, position = [], 0
-        for index, part in enumerate(self.parts):
-            end = next(e for e in _ends(part, text, position, len(self.parts) == 1) if reach[index + 1][e])
-            if not isinstance(part, Literal):
-                values.append(text[position:end])
-            position = end
-        return tuple(values)
+        stack: list[tuple[int, int, tuple[str, ...], tuple[tuple[str, str], ...]]] = [(0, 0, (), ())]
+        tries = 0
+        while stack:
+            index, position, values, bound = stack.pop()
+            if index == len(self.parts):
+                yield values
+                continue
+            tries += 1
+            if tries > _MOST_WAYS and self._repeats:
+                raise fail("too-large", f"a segment of {len(text)} characters is matched against a repeated capture")
+            part, known = self.parts[index], dict(bound)
+            following = []
+            for end in _ends(part, text, position, alone=len(self.parts) == 1):
+                if not reach[index + 1][end]:
+                    continue
+                taken = text[position:end]
+                if isinstance(part, Capture) and known.get(part.name, taken) != taken:
+                    continue
+                names = (*bound, (part.name, taken)) if isinstance(part, Capture) else bound
+                following.append((index + 1, end, values if isinstance(part, Literal) else (*values, taken), names))
+            stack.extend(reversed(following))
 
 
-def _is_text(part: Any) -> bool:
-    return isinstance(part, Capture) and part.kind == "text"
+def _takes_anything(part: Part) -> bool:
+    return isinstance(part, Star) or (isinstance(part, Capture) and part.kind == "text")
 
 
-def _is_int(part: Any) -> bool:
+def _is_integer(part: Part) -> bool:
     return isinstance(part, Capture) and part.kind == "int"
 
 
-def _source(parts: tuple[Part, ...]) -> str:
-    """A regular expression with one group for every part that is not literal."""
-    source, seen = [], set()
-    for part in parts:
-        match part:
-            case Literal(text=text):
-                source.append(re.escape(text))
-            case Star():
-                source.append("(.+?)" if len(parts) == 1 else "(.*?)")
-            case Capture(name=name) if name in seen:
-                source.append(f"((?P={name}))")
-            case Capture(name=name, kind=kind, alternatives=alternatives):
-                seen.add(name)
-                inside = {"text": ".+?", "int": "[0-9]+?"}.get(kind) or "|".join(re.escape(a[0]) for a in alternatives)
-                source.append(f"(?P<{name}>{inside})")
-            case Group(alternatives=alternatives):
-                source.append(f"({'|'.join(re.escape(a[0]) for a in alternatives)})")
-            case _:
-                raise AssertionError(part)
-    return "".join(source)
+def _source(part: Part, alone: bool) -> str:
+    """The regular expression of one part: a group, unless it is literal text."""
+    match part:
+        case Literal(text=text):
+            return re.escape(text)
+        case Star():
+            return "(.+?)" if alone else "(.*?)"
+        case Capture(kind="text"):
+            return "(.+?)"
+        case Capture(kind="int"):
+            return f"([0-9]{{1,{LONGEST_INTEGER}}}?)"
+        case Capture(alternatives=alternatives) | Group(alternatives=alternatives):
+            return f"({'|'.join(re.escape(text) for (text,) in alternatives)})"
+        case Deep() | ParameterText():
+            raise AssertionError(part)
 
 
-def _ends(part: Part, text: str, start: int, alone: bool) -> list[int]:
+def _ends(part: Part, text: str, start: int, *, alone: bool) -> Iterator[int]:
     """Where a part that begins at `start` may end, nearest first."""
     match part:
         case Literal(text=literal):
-            return [start + len(literal)] if text.startswith(literal, start) else []
+            yield from [start + len(literal)] if text.startswith(literal, start) else []
         case Star():
-            return list(range(start + alone, len(text) + 1))
+            yield from range(start + alone, len(text) + 1)
         case Capture(kind="text"):
-            return list(range(start + 1, len(text) + 1))
+            yield from range(start + 1, len(text) + 1)
         case Capture(kind="int"):
-            end = start
-            while end < len(text) and text[end] in "0123456789":
-                end += 1
-            return list(range(start + 1, end + 1))
+            for end in range(start, min(len(text), start + LONGEST_INTEGER)):
+                if text[end] not in "0123456789":
+                    return
+                yield end + 1
         case Capture(alternatives=alternatives) | Group(alternatives=alternatives):
-            return [start + len(a[0]) for a in alternatives if text.startswith(a[0], start)]
-    raise AssertionError(part)
+            yield from (start + len(option) for (option,) in alternatives if text.startswith(option, start))
+        case Deep() | ParameterText():
+            raise AssertionError(part)
 
 
-def _reachable(parts: tuple[Part, ...], text: str) -> list[list[bool]]:
+def _reachable(parts: tuple[Part, ...], text: str) -> _Table:
     """``table[p][i]``: whether parts from `p` on can match ``text[i:]``; made from the last part backwards."""
     table = [[False] * (len(text) + 1) for _ in range(len(parts) + 1)]
     table[-1][len(text)] = True
     for index in range(len(parts) - 1, -1, -1):
         part, here, after = parts[index], table[index], table[index + 1]
-        if isinstance(part, Star) or _is_text(part):
+        if _takes_anything(part):
+            may_be_empty = isinstance(part, Star) and len(parts) > 1
             later = False  # whether any end beyond this position works
             for position in range(len(text), -1, -1):
-                here[position] = later or (isinstance(part, Star) and len(parts) > 1 and after[position])
+                here[position] = later or (may_be_empty and after[position])
                 later = later or after[position]
         else:
             for position in range(len(text) + 1):
-                here[position] = any(after[end] for end in _ends(part, text, position, False))
+                here[position] = any(after[end] for end in _ends(part, text, position, alone=False))
     return table

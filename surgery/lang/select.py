@@ -8,11 +8,15 @@ from typing import Any
 from surgery.lang.automaton import Automaton
 from surgery.lang.expression import Expression, evaluate
 from surgery.lang.facts import Facts
+from surgery.lang.match import Match
 from surgery.lang.path import Path
-from surgery.lang.pattern import Match, Pattern, TypeTest
+from surgery.lang.pattern import Pattern, TypeTest
 from surgery.lang.selector import Except, Guarded, Selector, Union, paths
 
-__all__ = ["SelectorIndex", "capture_values"]
+__all__ = ["SelectorIndex", "capture_values", "holds"]
+
+#: a selector's number, the path of it that matched, and the match
+Found = tuple[int, Path, Match]
 
 
 def capture_values(match: Match, path: Path | None = None) -> dict[str, Any]:
@@ -27,14 +31,13 @@ class SelectorIndex:
     """Selectors in order, indexed together.
 
     `exact` selects nodes themselves (modules); otherwise a selector takes everything below what it matches.
-    `used` collects the paths that matched something, so that a step can tell which words of its rules were idle.
     """
 
     def __init__(self, selectors: Sequence[Selector], *, types: TypeTest | None = None, exact: bool = False) -> None:
         self._selectors = tuple(selectors)
         self._types = types
         self._exact = exact
-        self.used: set[int] = set()
+        self._used: set[int] = set()
         self._patterns: dict[int, Pattern] = {}
         self._owners: list[int] = []
         patterns = []
@@ -45,58 +48,77 @@ class SelectorIndex:
                 patterns.append(self._patterns[id(path)])
                 self._owners.append(owner)
         self._automaton = Automaton(patterns, exact=exact)
-        self._simple = [isinstance(s, Path) and not self._patterns[id(s)].typed for s in self._selectors]
+        #: for each selector that is one path of fixed length, its pattern: being a candidate, it matches
+        self._certain = [self._certainly(selector) for selector in self._selectors]
+
+    def _certainly(self, selector: Selector) -> Pattern | None:
+        pattern = self._patterns[id(selector)] if isinstance(selector, Path) else None
+        return pattern if pattern and pattern.length is not None and not pattern.typed else None
 
     def pattern(self, path: Path) -> Pattern:
         """The compiled form of a path of these selectors."""
         return self._patterns[id(path)]
 
-    def selecting(self, key: Sequence[str], facts: Facts) -> Iterator[tuple[int, Path, Match]]:
-        """The selectors that take `key` (its segments), in order: number, the path that matched, and the match."""
+    def selecting(self, key: Sequence[str], facts: Facts) -> Iterator[Found]:
+        """The selectors that take `key` (its segments), in order."""
         before = -1
         for candidate in self._automaton.candidates(key):
             owner = self._owners[candidate]
             if owner == before:
                 continue
             before = owner
-            found = self._select(self._selectors[owner], key, facts)
+            found = self._select(self._selectors[owner], key, facts, self._used)
             if found is not None:
                 yield owner, *found
 
-    def first(self, key: Sequence[str], facts: Facts) -> tuple[int, Path, Match] | None:
+    def first(self, key: Sequence[str], facts: Facts) -> Found | None:
         """The first selector that takes `key`."""
+        candidates = self._automaton.candidates(key)
+        if not candidates:
+            return None
+        owner = self._owners[candidates[0]]
+        pattern = self._certain[owner]
+        if pattern is not None:
+            return owner, pattern.path, pattern.surely(key)
         return next(self.selecting(key, facts), None)
 
     def idle(self, selector: Selector) -> list[Path]:
-        """The paths of a selector that matched nothing so far; paths behind ``except`` among them."""
-        return [path for path in paths(selector) if id(path) not in self.used]
+        """The paths of a union, difference or guarded selector that matched nothing so far; paths behind ``except``
+        among them."""
+        return [path for path in paths(selector) if id(path) not in self._used]
 
-    def _select(self, selector: Selector, key: Sequence[str], facts: Facts) -> tuple[Path, Match] | None:
+    def _select(
+        self, selector: Selector, key: Sequence[str], facts: Facts, used: set[int]
+    ) -> tuple[Path, Match] | None:
+        """The path of a selector that takes a key. Paths that matched are added to `used`."""
         match selector:
             case Path():
                 found = self._patterns[id(selector)].match(key, self._types, exact=self._exact)
                 if found is None:
                     return None
-                self.used.add(id(selector))
+                used.add(id(selector))
                 return selector, found
             case Union(operands=operands):
-                taken = [self._select(operand, key, facts) for operand in operands]
+                taken = [self._select(operand, key, facts, used) for operand in operands]
                 return next((t for t in taken if t is not None), None)
             case Except(base=base, minus=minus):
-                found_base = self._select(base, key, facts)
-                if found_base is None or self._select(minus, key, facts) is not None:
+                found_base = self._select(base, key, facts, used)
+                if found_base is None or self._select(minus, key, facts, used) is not None:
                     return None
                 return found_base
             case Guarded(selector=inner, condition=condition):
-                used = set(self.used)
-                inner_found = self._select(inner, key, facts)
-                if inner_found is None:
+                matched: set[int] = set()
+                found_inner = self._select(inner, key, facts, matched)
+                if found_inner is None or not _holds_for(found_inner, condition, facts):
                     return None
-                if not holds(condition, facts.under(capture_values(inner_found[1], inner_found[0]))):
-                    self.used = used
-                    return None
-                return inner_found
+                used |= matched
+                return found_inner
         raise AssertionError(selector)
+
+
+def _holds_for(found: tuple[Path, Match], condition: Expression, facts: Facts) -> bool:
+    path, match = found
+    return holds(condition, facts.under(capture_values(match, path)))
 
 
 def holds(condition: Expression, values: Mapping[str, Any]) -> bool:

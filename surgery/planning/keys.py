@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from surgery.diagnostics import Span
 from surgery.lang.expression import EvaluationError
 from surgery.lang.path import Path
-from surgery.lang.pattern import Match
+from surgery.lang.match import Match
 from surgery.lang.render import Filling, Renamer, renamer, render, split_key
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context

@@ -9,7 +9,8 @@ from surgery.diagnostics import Span
 from surgery.lang.expression import EvaluationError
 from surgery.lang.facts import Facts
 from surgery.lang.path import Path
-from surgery.lang.pattern import Match, TypeTest
+from surgery.lang.match import Match
+from surgery.lang.pattern import TypeTest
 from surgery.lang.render import split_key
 from surgery.lang.rule import Rule
 from surgery.lang.select import SelectorIndex
