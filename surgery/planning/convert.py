@@ -92,10 +92,12 @@ class Conversion:
             return
         first = entries[sources[0]]
         origins = tuple(dict.fromkeys(origin for key in sources for origin in entries[key].origins))
+        trail = tuple(dict.fromkeys(touch for key in sources for touch in entries[key].trail))
+        inputs = tuple(entries[key].spec for key in sources)
         for key, expr in zip(keys, results, strict=True):
             action = f"{', '.join(_short(sources))} -> {key} via {self.pipeline}"
-            touch = Touch(self._step, action, self._span, computes=True, spec=expr.spec)
-            yield key, Entry(expr, origins, (*first.trail, touch), first.kind, first.requires_grad), sources
+            touch = Touch(self._step, action, self._span, computes=True, inputs=inputs, spec=expr.spec)
+            yield key, Entry(expr, origins, (*trail, touch), first.kind, first.requires_grad), sources
 
     def _report(self, diagnostic: Diagnostic, sources: list[str], entries: Mapping[str, Entry]) -> None:
         shapes = [f"`{key}` {entries[key].spec}" for key in sources[:4]]

@@ -7,29 +7,46 @@ first cell of a row that is too long gets a line of its own, and the other cells
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from surgery.report.lines import Line, Piece, line, piece, width
 
-__all__ = ["table"]
+__all__ = ["Cell", "table", "table_rows"]
+
+#: What stands in a cell.
+Cell: TypeAlias = Line | Piece | str
 
 
 def table(
-    rows: Sequence[Sequence[Line | Piece | str]],
+    rows: Sequence[Sequence[Cell]],
     align: str = "",
     *,
     indent: int = 0,
     gap: int = 2,
     columns: int | None = None,
 ) -> list[Line]:
-    """The rows as lines.
-
-    `align` has one letter a column, ``l`` or ``r`` (left where it says nothing). `columns` is the width to keep to;
-    None for as wide as it gets.
+    """The rows as lines, as :func:`table_rows` lays them out.
 
     >>> from surgery.report.lines import plain
     >>> print(plain(table([["fc.weight", "20.5 kB"], ["fc.bias", "40 B"]], "lr")), end="")
     fc.weight  20.5 kB
     fc.bias       40 B
+    """
+    return [one for row in table_rows(rows, align, indent=indent, gap=gap, columns=columns) for one in row]
+
+
+def table_rows(
+    rows: Sequence[Sequence[Cell]],
+    align: str = "",
+    *,
+    indent: int = 0,
+    gap: int = 2,
+    columns: int | None = None,
+) -> list[list[Line]]:
+    """For each row its lines: one, or two where its first cell is too long.
+
+    `align` has one letter a column, ``l`` or ``r`` (left where it says nothing). `columns` is the width to keep to;
+    None for as wide as it gets.
     """
     lined = [[_as_line(cell) for cell in row] for row in rows]
     count = max((len(row) for row in lined), default=0)
@@ -40,14 +57,17 @@ def table(
         sizes[0] = min(sizes[0], max(16, columns - beside))
     found = []
     for row in lined:
-        if row and len(row) > 1 and width(row[0]) > sizes[0]:
-            found.append(line(" " * indent, *row[0]))
+        lines: list[Line] = []
+        if len(row) > 1 and width(row[0]) > sizes[0]:
+            lines.append(line(" " * indent, *row[0]))
             row = [(), *row[1:]]
-        found.append(_row(row, sizes, align, indent, gap))
+        if any(map(width, row)):
+            lines.append(_row(row, sizes, align, indent, gap))
+        found.append(lines)
     return found
 
 
-def _as_line(cell: Line | Piece | str) -> Line:
+def _as_line(cell: Cell) -> Line:
     if isinstance(cell, Piece):
         return (cell,)
     return (piece(cell),) if isinstance(cell, str) else cell

@@ -28,14 +28,15 @@ class Origin(NamedTuple):
 class Touch:
     """One thing that a rule did to a tensor: the step, what happened in words, and the rule's place.
 
-    `computes` says that the values may have changed; a rename and a load leave them as they are. `spec` is what the
-    tensor was after it, where it is another tensor than before.
+    `computes` says that the values may have changed; a rename and a load leave them as they are. Where it made
+    another tensor, `inputs` and `spec` are the specifications of what went into it and of what came out.
     """
 
     step: str
     action: str
     span: Span | None = None
     computes: bool = False
+    inputs: tuple[Spec, ...] = ()
     spec: Spec | None = None
 
 
@@ -67,7 +68,7 @@ class Entry:
     def touched(self, touch: Touch, **changes: Any) -> Entry:
         """This entry with `changes`, and `touch` at the end of its trail."""
         if "expr" in changes:
-            touch = dataclasses.replace(touch, spec=changes["expr"].spec)
+            touch = dataclasses.replace(touch, inputs=(self.spec,), spec=changes["expr"].spec)
         return dataclasses.replace(self, trail=(*self.trail, touch), **changes)
 
 

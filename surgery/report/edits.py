@@ -1,0 +1,155 @@
+"""What a plan does, step by step and rule by rule, with equal layers collapsed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from surgery.diagnostics import Span
+from surgery.plan import Plan
+from surgery.report.sentences import Sentence, collapse_sentences
+from surgery.steps.sequence import PlacedStep
+from surgery.tensors.spec import Spec
+from surgery.tensors.subject import Touch
+
+__all__ = ["Change", "RuleEdits", "StepEdits", "edits_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Shape and dtype of a tensor before and after an edit, as text.
+
+    Attributes:
+        before, after: the same twice where nothing changes; nothing before where the tensor is new.
+        dropped: whether the edit takes the tensor away.
+    """
+
+    before: str
+    after: str
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEdits:
+    """What one rule does.
+
+    Attributes:
+        text: the rule as it was written, or the first line of it.
+        span: its place.
+        sentences: what it does to which tensors; their labels are `Change`.
+    """
+
+    text: str
+    span: Span | None
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def count(self) -> int:
+        """How many tensors it touches."""
+        return sum(sentence.count for sentence in self.sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class StepEdits:
+    """What one step does. `depth` is how many steps it stands inside, such as a ``load``."""
+
+    name: str
+    span: Span | None
+    depth: int = 0
+    note: str | None = None
+    rules: tuple[RuleEdits, ...] = ()
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A step of the recipe, and what touches it collects on the way."""
+
+    step: PlacedStep | None
+    name: str
+    depth: int
+    said: dict[Span | None, list[tuple[str, Change]]] = field(default_factory=dict)
+
+
+def edits_of(plan: Plan) -> tuple[StepEdits, ...]:
+    """The steps of a plan, in order, each with what its rules do."""
+    slots = list(_slots(getattr(plan.recipe, "steps", ()), 0))
+    for touch, change in _touches(plan):
+        slot = _slot_of(touch, slots)
+        slot.said.setdefault(touch.span, []).append((touch.action, change))
+    return tuple(_step(slot) for slot in slots)
+
+
+def _slots(steps: Sequence[PlacedStep], depth: int) -> Iterator[_Slot]:
+    """The steps, and behind each those that stand inside it."""
+    for placed in steps:
+        yield _Slot(placed, placed.name, depth)
+        inner = getattr(placed.step, "steps", None)
+        if isinstance(inner, tuple):
+            yield from _slots(inner, depth + 1)
+
+
+def _slot_of(touch: Touch, slots: list[_Slot]) -> _Slot:
+    """The step that a touch belongs to: the last one of its name that begins before it."""
+    for slot in reversed(slots):
+        if slot.name == touch.step and _begins_before(slot, touch.span):
+            return slot
+    slots.append(_Slot(None, touch.step, 0))
+    return slots[-1]
+
+
+def _begins_before(slot: _Slot, span: Span | None) -> bool:
+    begin = slot.step.span if slot.step else None
+    if begin is None or span is None:
+        return True
+    return begin.file == span.file and (begin.line, begin.column) <= (span.line, span.column)
+
+
+def _touches(plan: Plan) -> Iterator[tuple[Touch, Change]]:
+    """Everything that was done to a tensor, once, in the order of the keys."""
+    seen: set[int] = set()
+    for entry in plan.subject.entries.values():
+        found = []
+        then = str(entry.spec)
+        for touch in reversed(entry.trail):
+            change = Change(_together(touch.inputs), str(touch.spec)) if touch.spec else Change(then, then)
+            then = change.before
+            found.append((touch, change))
+        for touch, change in reversed(found):
+            # tensors that were made of one carry the same touches on from before
+            if id(touch) not in seen:
+                seen.add(id(touch))
+                yield touch, change
+    for drop in plan.drops:
+        if not drop.consumed:
+            spec = next((str(plan.before[o]) for o in drop.origins if o in plan.before), "")
+            yield drop.touch, Change(spec, "", dropped=True)
+
+
+def _together(specs: Sequence[Spec]) -> str:
+    """Specifications in words: ``float32 [4, 4]``, ``3 × float32 [4, 4]``."""
+    counts = Counter(specs)
+    return ", ".join(f"{count} × {spec}" if count > 1 else str(spec) for spec, count in counts.items())
+
+
+def _step(slot: _Slot) -> StepEdits:
+    ordered = sorted(slot.said.items(), key=lambda item: _order(item[0]))
+    rules = tuple(RuleEdits(_words(span, slot.name), span, tuple(collapse_sentences(said))) for span, said in ordered)
+    step: Any = slot.step
+    return StepEdits(slot.name, step.span if step else None, slot.depth, step.note if step else None, rules)
+
+
+def _order(span: Span | None) -> tuple[str, int, int]:
+    return (span.file, span.line, span.column) if span else ("", 0, 0)
+
+
+def _words(span: Span | None, step: str) -> str:
+    """The words at a span; of a span that is the step's name, what follows it on the line."""
+    if span is None:
+        return ""
+    at = span.column - 1
+    words = span.excerpt[at : at + span.length]
+    if words != step:
+        return words
+    return span.excerpt[at + span.length :].lstrip(" :\"'")

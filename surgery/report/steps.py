@@ -1,0 +1,148 @@
+"""The steps of a plan on the screen: each rule with its count, and below it what it does to which tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from surgery.report.edits import Change, RuleEdits, StepEdits
+from surgery.report.lines import Line, line, piece, width
+from surgery.report.sentences import Sentence
+from surgery.report.table import Cell, table, table_rows
+
+__all__ = ["change_words", "step_lines", "tensors"]
+
+#: so many lines of detail fit a screen; longer plans show the first few of each rule
+_BUDGET = 30
+_CAPS = (12, 8, 5, 3, 2, 1, 0)
+_INDENT = 4
+#: the width of ``12 × ``
+_TIMES = 8
+#: what is not shown on a terminal is laid out for this many columns
+_WIDE = 120
+
+
+def tensors(count: int) -> str:
+    """A number of tensors in words."""
+    return f"{count:,} tensor{'s' * (count != 1)}"
+
+
+def step_lines(steps: Sequence[StepEdits], *, full: bool = False, columns: int | None = None) -> list[Line]:
+    """The steps. With `full`, every sentence of every rule is shown."""
+    cap = None if full else _cap([len(rule.sentences) for step in steps for rule in step.rules])
+    found: list[Line] = []
+    for number, step in zip(_numbers(steps), steps, strict=True):
+        found += _step(number, step, cap, columns)
+    return found
+
+
+def _cap(lengths: Sequence[int]) -> int | None:
+    """How many sentences of a rule are shown, so that all of them fit a screen."""
+    if sum(lengths) <= _BUDGET:
+        return None
+    return next((cap for cap in _CAPS if sum(min(cap, length) + (length > cap) for length in lengths) <= _BUDGET), 0)
+
+
+def _numbers(steps: Sequence[StepEdits]) -> Iterator[str]:
+    """``1``, ``2``, ``2.1``: steps inside steps are numbered inside them."""
+    counts: list[int] = []
+    for step in steps:
+        counts = [*counts[: step.depth + 1], *[0] * (step.depth + 1 - len(counts))]
+        counts[step.depth] += 1
+        yield ".".join(map(str, counts))
+
+
+def _step(number: str, step: StepEdits, cap: int | None, columns: int | None) -> list[Line]:
+    place = f"line {step.span.line}" if step.span else ""
+    name = piece(step.name, "head")
+    head = [piece(f"{number:<4}", "quiet"), name, piece(f"  {place}", "quiet")]
+    if step.note:
+        head.append(piece(f"  {step.note}", "quiet"))
+    if not step.rules and step.span:
+        words = step.span.excerpt[step.span.column - 1 + len(step.name) :].strip(" :|\"'}")
+        head[2:2] = [piece(f"  {words}")] if words else []
+    found = [line(*head)]
+    rows = [[piece(rule.text or "all"), piece(tensors(rule.count), "quiet")] for rule in step.rules]
+    for header, rule in zip(table_rows(rows, "lr", indent=4, columns=columns), step.rules, strict=True):
+        found += header
+        found += _sentences(rule, cap, columns)
+    return found
+
+
+def _sentences(rule: RuleEdits, cap: int | None, columns: int | None) -> list[Line]:
+    shown = rule.sentences if cap is None else rule.sentences[:cap]
+    if cap is None and len(rule.sentences) == 1 and _says_nothing_new(rule):
+        return []
+    found = _aligned([_Row.of(sentence, rule) for sentence in shown], columns)
+    rest = len(rule.sentences) - len(shown)
+    if rest and shown:
+        found.append(line(" " * _INDENT, piece(f"{'':{_TIMES}}… and {rest} more such lines", "quiet")))
+    return found
+
+
+def _aligned(rows: Sequence[_Row], columns: int | None) -> list[Line]:
+    """Rows with their arrows one below the other, where there is room for that."""
+    found = table([row.cells for row in rows], "lll", indent=_INDENT, gap=1)
+    if all(width(one) <= (columns or _WIDE) for one in found):
+        return found
+    return table([row.short_cells for row in rows], "ll", indent=_INDENT, columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A sentence in parts: how many times, what stands before the arrow, the arrow and the rest, what changes."""
+
+    times: str
+    left: str
+    right: str
+    change: str
+    style: str
+
+    @classmethod
+    def of(cls, sentence: Sentence, rule: RuleEdits) -> _Row:
+        text, change = sentence.text, sentence.label
+        words = change_words(change)
+        if " via " in rule.text:
+            text = text.rsplit(" via ", 1)[0]
+        if words and text.endswith(f": {words}"):
+            # of a cast the sentence says just this
+            text = text.removesuffix(f": {words}")
+        left, arrow, right = text.partition(" -> ")
+        times = f"{sentence.count} × " if sentence.count > 1 else ""
+        style = "gone" if isinstance(change, Change) and change.dropped else ""
+        return cls(f"{times:>{_TIMES}}", left, f"{arrow.strip()} {right}".strip(), words, style)
+
+    @property
+    def cells(self) -> list[Cell]:
+        left = line(piece(self.times, "quiet"), piece(self.left, self.style))
+        return [left, piece(self.right, self.style), piece(f" {self.change}" if self.change else "", "changed")]
+
+    @property
+    def short_cells(self) -> list[Cell]:
+        both = f"{self.left} {self.right}".rstrip()
+        return [line(piece(self.times, "quiet"), piece(both, self.style)), piece(self.change, "changed")]
+
+
+def _says_nothing_new(rule: RuleEdits) -> bool:
+    """Whether the only sentence repeats the rule: ``a.weight -> b.weight``."""
+    sentence = rule.sentences[0]
+    return sentence.text == rule.text and not change_words(sentence.label)
+
+
+def change_words(change: object) -> str:
+    """What changes in shape and dtype, in as few words as say it exactly; nothing where nothing does.
+
+    >>> change_words(Change("float32 [4, 2]", "float32 [2]")), change_words(Change("float32 [4]", "float16 [4]"))
+    ('[4, 2] -> [2]', 'float32 -> float16')
+    """
+    if not isinstance(change, Change) or change.before == change.after or change.dropped:
+        return ""
+    if not change.before:
+        return change.after
+    before, after = change.before.rsplit(" [", 1), change.after.rsplit(" [", 1)
+    if ", " not in before[0] and before[0].split()[-1] == after[0]:
+        times = change.before.removesuffix(f"{after[0]} [{before[1]}")
+        return f"{times}[{before[1]} -> [{after[1]}"
+    if before[1:] == after[1:]:
+        return f"{before[0]} -> {after[0]}"
+    return f"{change.before} -> {change.after}"

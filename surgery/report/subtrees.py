@@ -1,0 +1,45 @@
+"""Some keys of many as the subtrees that hold nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+
+from surgery.collapse import collapse
+
+__all__ = ["brief", "subtrees"]
+
+
+def subtrees(chosen: Iterable[str], everything: Collection[str]) -> list[str]:
+    """The topmost prefixes (or keys) below which every key of `everything` is chosen; ``**`` where all are.
+
+    >>> subtrees(["a.x", "a.y", "b.x"], ["a.x", "a.y", "b.x", "b.y"])
+    ['a', 'b.x']
+    """
+    chosen = list(dict.fromkeys(chosen))
+    if chosen and len(chosen) == len(everything):
+        return ["**"]
+    there = Counter(prefix for key in everything for prefix in _prefixes(key))
+    taken = Counter(prefix for key in chosen for prefix in _prefixes(key))
+    tops = (next(prefix for prefix in _prefixes(key) if there[prefix] == taken[prefix]) for key in chosen)
+    return list(dict.fromkeys(tops))
+
+
+def _prefixes(key: str) -> Iterator[str]:
+    """The prefixes of a key that end at a dot, the shortest first, and the key itself."""
+    at = key.find(".")
+    while at != -1:
+        yield key[:at]
+        at = key.find(".", at + 1)
+    yield key
+
+
+def brief(chosen: Iterable[str], everything: Collection[str], *, most: int = 4) -> str:
+    """The subtrees of some keys, equal layers collapsed, the first `most` of them.
+
+    >>> brief([f"layers.{i}.bias" for i in range(9)], [f"layers.{i}.{n}" for i in range(9) for n in ("bias", "w")])
+    'layers.{0-8}.bias'
+    """
+    patterns = [str(pattern) for pattern in collapse(subtrees(chosen, everything))]
+    more = len(patterns) - most
+    return ", ".join(patterns[:most]) + (f" and {more} more" if more > 0 else "")

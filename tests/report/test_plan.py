@@ -1,0 +1,24 @@
+from surgery.report.lines import plain
+from surgery.report.plan import plan_lines, plan_text
+
+STEPS = """\
+rename: module.** -> **
+convert: blocks.{i}.attn.qkv -> layer.{i}.(query|key|value) via chunk(dim=0)
+cast: **.norm -> float32, ** -> bfloat16"""
+
+
+def test_the_plan_screen(make_plan, vit, golden):
+    golden("report/plan", plan_text(make_plan(vit, STEPS)))
+
+
+def test_a_narrow_terminal(make_plan, vit, golden):
+    lines = plan_lines(make_plan(vit, STEPS), columns=80)
+    golden("report/plan_80_columns", plain(lines))
+
+
+def test_a_plan_of_a_thousand_tensors_fits_a_screen(make_plan, vit):
+    many = {f"m.{n}.{key}": spec for n in range(20) for key, spec in vit.items()}
+    assert len(many) > 900
+    steps = 'rename: "m.*.module.** -> *.**"\nconvert: *.blocks.{i}.attn.qkv -> *.l.{i}.(q|k|v) via chunk(dim=0)'
+    lines = plan_lines(make_plan(many, steps.replace('"', "")))
+    assert len(lines) < 50
