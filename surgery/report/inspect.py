@@ -1,0 +1,99 @@
+"""The inspect screens: what a checkpoint holds, as a tree or as a list of keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from surgery.formats.contents import Checkpoint
+from surgery.formats.entries import ROOT, StateDict
+from surgery.formats.nodes import children
+from surgery.report.contents import describe
+from surgery.report.lines import Line, line, piece
+from surgery.report.steps import tensors
+from surgery.report.table import Cell, table
+from surgery.report.tree import tree_lines
+from surgery.tensors.expr import TensorExpr
+from surgery.tensors.spec import format_bytes, format_shape
+from surgery.tensors.subject import tie_groups
+
+__all__ = ["Inspection", "inspect_lines"]
+
+_MOST_TIES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspection:
+    """A checkpoint and the state dicts in it."""
+
+    checkpoint: Checkpoint
+    states: tuple[StateDict, ...]
+
+    @property
+    def others(self) -> dict[str, Any]:
+        """What else stands at the top of the checkpoint, by name."""
+        tops = {state.entry[0] for state in self.states if state.entry}
+        if any(not state.entry for state in self.states):
+            return {key: value for state in self.states for key, value in state.extra.items()}
+        return {name: node for name, node in children(self.checkpoint.tree) if name not in tops}
+
+
+def inspect_lines(
+    inspection: Inspection, *, as_list: bool = False, depth: int | None = None, columns: int | None = None
+) -> list[Line]:
+    """The screen; with `as_list` every key on a line, else the tree, with `depth` no deeper than that."""
+    found = [_title(inspection.checkpoint)]
+    others = inspection.others
+    if others:
+        rows: list[list[Cell]] = [[piece(name, "head"), describe(node)] for name, node in others.items()]
+        found += [(), *table(rows, "ll", columns=columns)]
+    for state in inspection.states:
+        found += [(), _heading(state)]
+        specs = {key: expr.spec for key, expr in state.tensors.items()}
+        found += _list(state, columns) if as_list else tree_lines(specs, depth=depth, columns=columns)
+        found += _ties(state.tensors)
+    metadata = inspection.checkpoint.metadata
+    if metadata:
+        pairs: list[list[Cell]] = [[piece(name, "head"), _brief(value)] for name, value in metadata.items()]
+        found += [(), line(piece("metadata of the file", "quiet")), *table(pairs, "ll", columns=columns)]
+    return found
+
+
+def _title(checkpoint: Checkpoint) -> Line:
+    size = format_bytes(sum(checkpoint.files.values()))
+    files = f" in {len(checkpoint.files)} files" if len(checkpoint.files) > 1 else ""
+    return line(piece(checkpoint.path, "title"), f"  {checkpoint.format}, {size}{files}")
+
+
+def _heading(state: StateDict) -> Line:
+    distinct = {id(expr): expr.spec for expr in state.tensors.values()}.values()
+    sizes: Counter[str] = Counter()
+    for spec in distinct:
+        sizes[spec.dtype.name] += spec.nbytes
+    dtypes = ", ".join(name for name, _ in sizes.most_common())
+    numbers = f"{tensors(len(state.tensors))}, {sum(spec.numel for spec in distinct):,} values, "
+    numbers += f"{format_bytes(sum(spec.nbytes for spec in distinct))}, {dtypes}"
+    name = ".".join(state.entry)
+    return line(piece(name, "title"), "  ", numbers) if name and name != ROOT else line(numbers)
+
+
+def _list(state: StateDict, columns: int | None) -> list[Line]:
+    rows: list[list[Cell]] = []
+    for key, expr in state.tensors.items():
+        kind = piece(state.kinds.get(key, ""), "quiet")
+        spec = expr.spec
+        rows.append([key, spec.dtype.name, format_shape(spec.shape), format_bytes(spec.nbytes), kind])
+    return table(rows, "lllrl", columns=columns)
+
+
+def _ties(entries: Mapping[str, TensorExpr]) -> list[Line]:
+    groups: Sequence[tuple[str, ...]] = tie_groups(entries.items())
+    shown = [line(piece("tied  ", "head"), " = ".join(group)) for group in groups[:_MOST_TIES]]
+    more = len(groups) - len(shown)
+    return [*shown, *([line(piece(f"… and {more} more ties", "quiet"))] if more > 0 else [])]
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:99]}…"

@@ -1,0 +1,41 @@
+"""The result screen: what was made, and where it was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from surgery.report.lines import Line, line, piece, plain
+from surgery.report.plan import totals_words
+from surgery.report.steps import tensors
+from surgery.report.table import Cell, table
+from surgery.tensors.spec import format_bytes
+
+if TYPE_CHECKING:
+    from surgery.result import Result
+    from surgery.sinks.base import Written
+
+__all__ = ["result_lines", "result_text"]
+
+
+def result_text(result: Result) -> str:
+    """The result as plain text."""
+    return plain(result_lines(result))
+
+
+def result_lines(result: Result, *, columns: int | None = None) -> list[Line]:
+    """What the result is, in numbers, then a line for each output."""
+    name = getattr(result.plan.recipe, "name", None) or "result"
+    found = [line(piece(name, "title"), "  ", piece(totals_words(result.plan)))]
+    rows = [_written(written) for written in result.written]
+    return found + table(rows, "lrl", columns=columns) + _notes(result)
+
+
+def _written(written: Written) -> list[Cell]:
+    files = len(written.files)
+    details = f"{tensors(written.tensors)}{f' in {files} files' if files > 1 else ''}"
+    where = line(piece("wrote ", "good"), str(written.path))
+    return [where, format_bytes(sum(written.files.values())), piece(details, "quiet")]
+
+
+def _notes(result: Result) -> list[Line]:
+    return [line(piece(f"  {note}", "quiet")) for written in result.written for note in written.notes]
