@@ -70,7 +70,7 @@ class Archive:
         name = self.file.read(member.header + _LOCAL.size, name_length)
         if name != member.name.encode() or method != member.method:
             raise corrupt(self.file, f"the header of the entry `{member.name}` and the directory do not agree")
-        start = member.header + _LOCAL.size + name_length + extra_length
+        start: int = member.header + _LOCAL.size + name_length + extra_length
         if self.ends[member.name] - (start + member.packed) not in _DESCRIPTORS:
             raise corrupt(self.file, f"the entry `{member.name}` does not lie between its neighbours")
         return start
@@ -126,7 +126,9 @@ def read_archive(file: File, limits: Limits = DEFAULT_LIMITS) -> Archive:
     """
     count, size, offset = _end_record(file)
     if count > limits.entries:
-        raise fail("too-large", f"`{file.name}` says that it has {count} entries", notes=[f"the limit: {limits.entries}"])
+        raise fail(
+            "too-large", f"`{file.name}` says that it has {count} entries", notes=[f"the limit: {limits.entries}"]
+        )
     directory = file.read(offset, size)
     if len(directory) != size:
         raise corrupt(file, "its zip directory is cut off")
@@ -148,7 +150,9 @@ def _end_record(file: File) -> tuple[int, int, int]:
     tail = file.read(start, file.size - start)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END.size:
-        raise corrupt(file, "it begins as a zip archive and has no end", "it was cut off: a download or a save that broke off")
+        raise corrupt(
+            file, "it begins as a zip archive and has no end", "it was cut off: a download or a save that broke off"
+        )
     _, disk, first_disk, here, count, size, offset, comment = _END.unpack_from(tail, at)
     if at + _END.size + comment != len(tail):
         raise corrupt(file, "bytes follow its zip directory")

@@ -110,6 +110,7 @@ class Checkpoint:
         metadata: string pairs of the file; empty where the format has none.
         files: every file that was opened, with its size in bytes.
         traits: what else is known of a tensor, for those that are not plain tensors on the CPU.
+        shown: the path as it was given, for messages.
     """
 
     path: str
@@ -118,6 +119,7 @@ class Checkpoint:
     metadata: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
     traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,9 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
     files = [entry for entry in present if entry.endswith(_SUFFIXES) and (directory / entry).is_file()]
     if os.path.exists(directory / ".metadata") and not indexes:
         message = f"`{name}` is a distributed-checkpoint directory"
-        raise fail("unsupported-checkpoint", message, notes=["torch.distributed.checkpoint.format_utils makes one file of it"])
+        raise fail(
+            "unsupported-checkpoint", message, notes=["torch.distributed.checkpoint.format_utils makes one file of it"]
+        )
     if indexes:
         singles = [single for index in indexes if (single := _single_of(index)) in files]
         if len(indexes) > 1 or singles:

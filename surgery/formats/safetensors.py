@@ -72,7 +72,7 @@ class Safetensors(Format):
             ends.append((begin, end, key))
         _check_cover(file, sorted(ends), file.size - start)
         restore_aliases(file, tree, metadata.pop(ALIASES, None))
-        return Checkpoint(file.path, "safetensors", tree, metadata, {file.path: file.size})
+        return Checkpoint(file.path, "safetensors", tree, metadata, {file.path: file.size}, shown=file.name)
 
 
 def _header(file: File, limits: Limits) -> tuple[dict[str, Any], int]:
@@ -103,7 +103,9 @@ def _tensor(file: File, key: str, description: Any, start: int) -> tuple[Stored,
         raise corrupt(file, f"the tensor `{key}` is not described by dtype, shape and data_offsets")
     dtype = _DTYPES.get(description["dtype"]) if isinstance(description["dtype"], str) else None
     if dtype is None:
-        message = f"`{file.name}`: the tensor `{key}` is of the dtype {description['dtype']!r}, which torch cannot store"
+        message = (
+            f"`{file.name}`: the tensor `{key}` is of the dtype {description['dtype']!r}, which torch cannot store"
+        )
         raise fail("unsupported-checkpoint", message, notes=[f"known: {', '.join(_NAMES)}"])
     shape, offsets = description["shape"], description["data_offsets"]
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:

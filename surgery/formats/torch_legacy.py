@@ -47,7 +47,7 @@ class TorchLegacy(Format):
             tree = read_legacy(InFile(file), builders, arrays.finishers, limits)
         except Malformed as error:
             raise corrupt(file, str(error), cause=error) from error
-        return Checkpoint(file.path, "torch-legacy", tree, {}, {file.path: file.size}, tensors.traits)
+        return Checkpoint(file.path, "torch-legacy", tree, {}, {file.path: file.size}, tensors.traits, file.name)
 
 
 def read_legacy(

@@ -43,7 +43,7 @@ class TorchZip(Format):
             raise corrupt(file, str(error), cause=error) from error
         script = f"{folder}constants.pkl" in archive.members
         name = "torchscript" if script else "torch"
-        return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, tensors.traits)
+        return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, tensors.traits, file.name)
 
 
 def _is_pickle(name: str) -> bool:

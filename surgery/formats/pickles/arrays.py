@@ -159,5 +159,3 @@ def _encode(text: Any, encoding: Any = "utf-8") -> Any:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise Malformed("bytes are written in a way that no pickler uses")
     return text.encode("latin-1")
-
-

@@ -28,7 +28,9 @@ _double = struct.Struct(">d").unpack_from
 
 def _unknown(machine: Machine) -> None:
     code = machine.data[machine.at - 1]
-    raise Malformed(f"the pickle is damaged or cut off at byte {machine.position - 1}: no opcode {code:#04x} stands there")
+    raise Malformed(
+        f"the pickle is damaged or cut off at byte {machine.position - 1}: no opcode {code:#04x} stands there"
+    )
 
 
 OPCODES: list[Opcode] = [_unknown] * 256
@@ -143,14 +145,14 @@ def _string(machine: Machine) -> None:
     text = machine.line().strip()
     if len(text) < 2 or text[0] != text[-1] or text[0] not in b"\"'":
         raise Malformed(f"the pickle is damaged at byte {machine.position}: a string has no quotes")
-    machine.stack.append(_text(codecs.escape_decode(text[1:-1])[0]))  # type: ignore[attr-defined]
+    machine.stack.append(_text(codecs.escape_decode(text[1:-1])[0]))
 
 
 def _push_text(machine: Machine, length: int) -> None:
     piece = machine.take_located(length)
     if not isinstance(piece, Blob):
         where, piece = piece.range, _text(piece)  # type: ignore[assignment]
-        piece.range = where  # type: ignore[misc]
+        piece.range = where
     machine.stack.append(piece)
 
 
@@ -451,5 +453,3 @@ def _length8(machine: Machine) -> int:
     length: int = _uint64(machine.data, machine.at)[0]
     machine.at += 8
     return length
-
-

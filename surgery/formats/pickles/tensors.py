@@ -108,7 +108,10 @@ class Tensors:
             ),
             ("torch._tensor", "_rebuild_from_type_v2"): self._from_type,
             ("torch", "Tensor"): _uninitialised,
-            **{("torch", f"{name}Tensor"): _uninitialised for name in ("Float", "Double", "Half", "Long", "Int", "Byte")},
+            **{
+                ("torch", f"{name}Tensor"): _uninitialised
+                for name in ("Float", "Double", "Half", "Long", "Int", "Byte")
+            },
         }
 
     def _tensor(self, storage: Storage, dtype: DType, offset: int, size: Any, stride: Any) -> TensorExpr:
@@ -169,7 +172,7 @@ class Tensors:
         return self._of(storage, known, args, "_rebuild_tensor_v3")
 
     def _of(self, storage: Storage, dtype: DType | None, args: tuple[Any, ...], function: str) -> Any:
-        """A tensor; a placeholder where its dtype, or a conjugate or negative bit, is beyond what can be said of one."""
+        """A tensor; a placeholder where its dtype, or a conjugate or negative bit, keeps it from being read."""
         _, offset, size, stride, requires_grad, *_, metadata = args
         if dtype is None or metadata:
             return Placeholder("torch._utils", function, args)
@@ -256,5 +259,3 @@ def storage_maker(place: Callable[[str, int], ByteRange], *, big_endian: bool = 
         return found
 
     return resolve
-
-

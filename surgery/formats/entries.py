@@ -1,0 +1,269 @@
+"""The state dict inside a checkpoint: chosen by name, or the only one there is.
+
+People save a state dict by itself, or in a container: ``{"epoch": 3, "state_dict": …, "optimizer": …}``, sometimes
+several models in one file, sometimes a whole module. A mapping counts as a state dict if more tensors stand directly
+in it than further down. The state of optimizers, schedulers, callbacks and the like is never a candidate; neither is a
+mapping with nothing but single numbers in it, unless there is no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from surgery.diagnostics import SurgeryError, fail
+from surgery.formats.contents import Checkpoint, Ordered
+from surgery.formats.limits import DEFAULT_LIMITS
+from surgery.formats.modules import module_tensors
+from surgery.formats.nodes import children, is_container, is_module, is_optimizer, tensor_like
+from surgery.suggest import did_you_mean
+from surgery.tensors.expr import TensorExpr
+
+__all__ = ["Candidate", "StateDict", "candidates", "choose"]
+
+#: parts of the names of what is no model, whatever tensors stand in it
+_NO_MODEL = re.compile(
+    r"optim|sched|scaler|callback|^loops$|message_hub|rng|random_state|hyper|^meta$|^args$|config|^cfg$|history|metric",
+    re.IGNORECASE,
+)
+ROOT = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A state dict in a checkpoint: the path of containers to it, the number of tensors, whether all are numbers."""
+
+    entry: tuple[str, ...]
+    tensors: int
+    only_numbers: bool = False
+
+    def __str__(self) -> str:
+        return f"`{'.'.join(self.entry) or ROOT}` ({self.tensors} tensor{'s' if self.tensors != 1 else ''})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateDict:
+    """The state dict that was taken from a checkpoint.
+
+    Attributes:
+        entry: the path of containers at which it stands; empty for the root.
+        tensors: key -> tensor, in the order of the file.
+        kinds: key -> ``parameter`` or ``buffer``, for those that are known.
+        extra: entries that are no tensors, by key.
+        metadata: its ``_metadata``, where it had any.
+        of_module: whether it was taken from a pickled module.
+    """
+
+    entry: tuple[str, ...]
+    tensors: Mapping[str, TensorExpr]
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] | None = None
+    of_module: bool = False
+
+
+def candidates(tree: Any) -> list[Candidate]:
+    """The state dicts in a tree of containers, outermost first."""
+    found = list(_Survey().candidates(tree, ()))
+    real = [candidate for candidate in found if not candidate.only_numbers]
+    return real or found
+
+
+def choose(checkpoint: Checkpoint, entry: str | None = None, separator: str | None = None) -> StateDict:
+    """The state dict at `entry`, or the only one there is.
+
+    Args:
+        checkpoint: what was read.
+        entry: a dotted path of containers, or several with ``or`` between them, of which the first that is there
+            counts; ``.`` is the whole checkpoint.
+        separator: what stands between the segments of a key, where that is no dot.
+
+    Raises:
+        SurgeryError: ``entry`` where there is none or more than one; ``unsupported-checkpoint`` where a tensor in it
+            cannot be read.
+    """
+    path, node = _at(checkpoint, entry) if entry is not None else _only(checkpoint)
+    state = _of_module(checkpoint, path, node) if is_module(node) else _of_mapping(checkpoint, path, node)
+    return _split(checkpoint, state, separator) if separator and separator != "." else state
+
+
+# choosing
+
+
+def _only(checkpoint: Checkpoint) -> tuple[tuple[str, ...], Any]:
+    found = candidates(checkpoint.tree)
+    if len(found) == 1:
+        return found[0].entry, _follow(checkpoint.tree, found[0].entry)
+    if not found:
+        raise fail("entry", f"there is no state dict in `{checkpoint.shown}`", notes=[_what_is_there(checkpoint.tree)])
+    first = ".".join(found[0].entry) or ROOT
+    notes = (*_listed(found), f"name one of them: `entry: {first}`; `entry: {ROOT}` takes everything as one tree")
+    raise fail("entry", f"`{checkpoint.shown}` holds {len(found)} state dicts", notes=notes)
+
+
+def _at(checkpoint: Checkpoint, entry: str) -> tuple[tuple[str, ...], Any]:
+    alternatives = [part.strip() for part in re.split(r"\sor\s", entry)]
+    for alternative in alternatives:
+        path = () if alternative == ROOT else _resolve(checkpoint.tree, alternative)
+        if path is None:
+            continue
+        node = _follow(checkpoint.tree, path)
+        if not is_container(node) or not _Survey().count(node):
+            raise fail("entry", f"`{alternative}` of `{checkpoint.shown}` is no state dict: no tensors are in it")
+        return path, node
+    found = candidates(checkpoint.tree)
+    names = [".".join(candidate.entry) for candidate in found] + [name for name, _ in children(checkpoint.tree)]
+    near = did_you_mean(alternatives[0], names)
+    listed = _listed(found) or [_what_is_there(checkpoint.tree)]
+    raise fail(
+        "entry", f"there is no entry `{entry}` in `{checkpoint.shown}`", notes=[*([near] if near else []), *listed]
+    )
+
+
+def _resolve(node: Any, dotted: str) -> tuple[str, ...] | None:
+    """The path of containers that a dotted text means. A name may have dots of its own; the longest one counts."""
+    inside = dict(children(node)) if is_container(node) else {}
+    if dotted in inside:
+        return (dotted,)
+    segments = dotted.split(".")
+    for size in range(len(segments) - 1, 0, -1):
+        name = ".".join(segments[:size])
+        if name in inside:
+            below = _resolve(inside[name], ".".join(segments[size:]))
+            if below is not None:
+                return (name, *below)
+    return None
+
+
+def _follow(node: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        node = dict(children(node))[name]
+    return node
+
+
+def _listed(found: list[Candidate]) -> list[str]:
+    shown = [str(candidate) for candidate in found[:10]]
+    more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
+    return [f"state dicts in it: {', '.join(shown + more)}"] if found else []
+
+
+def _what_is_there(tree: Any) -> str:
+    names = [name for name, _ in children(tree)]
+    if not names:
+        return f"it holds {type(tree).__name__ if not is_container(tree) else tree}" if tree else "it holds nothing"
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"it holds {', '.join(f'`{name}`' for name in names[:8])}{more}"
+
+
+class _Survey:
+    """Counts tensors and finds state dicts. Each container is visited once, however often it is referred to."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._visited: set[int] = set()
+
+    def count(self, node: Any, depth: int = DEFAULT_LIMITS.depth) -> int:
+        """How many tensors stand in a node and below it, what is no model left out."""
+        if isinstance(node, TensorExpr):
+            return 1
+        if not is_container(node) or not depth:
+            return 0
+        if id(node) not in self._counts:
+            self._counts[id(node)] = 0  # a container that holds itself is counted once
+            if is_module(node):
+                self._counts[id(node)] = sum(1 for _ in module_tensors(node))
+            else:
+                self._counts[id(node)] = sum(self.count(child, depth - 1) for _, child in children(node))
+        return self._counts[id(node)]
+
+    def candidates(self, node: Any, path: tuple[str, ...]) -> Iterator[Candidate]:
+        """The state dicts in a node and below it."""
+        if not is_container(node) or id(node) in self._visited or len(path) >= DEFAULT_LIMITS.depth:
+            return
+        self._visited.add(id(node))
+        if is_optimizer(node):
+            return
+        if is_module(node):
+            yield Candidate(path, self.count(node))
+            return
+        direct = [child for _, child in children(node) if isinstance(child, TensorExpr)]
+        inner = [(name, child) for name, child in children(node) if is_container(child) and not _NO_MODEL.search(name)]
+        below = sum(self.count(child) for _, child in inner if not is_optimizer(child))
+        if isinstance(node, Mapping) and len(direct) > below:
+            only_numbers = all(tensor.spec.numel == 1 for tensor in direct) and not below
+            yield Candidate(path, len(direct) + below, only_numbers)
+            return
+        for name, child in inner:
+            yield from self.candidates(child, (*path, name))
+
+
+# taking
+
+
+def _of_module(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> StateDict:
+    tensors: dict[str, TensorExpr] = {}
+    kinds: dict[str, str] = {}
+    for key, value, kind in module_tensors(node):
+        if not isinstance(value, TensorExpr):
+            raise _cannot_be_read(checkpoint, key, value)
+        tensors[key] = value
+        if kind:
+            kinds[key] = kind
+    return StateDict(path, tensors, kinds, of_module=True)
+
+
+def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> StateDict:
+    tensors: dict[str, TensorExpr] = {}
+    extra: dict[str, Any] = {}
+    survey = _Survey()
+
+    def take(node: Any, prefix: str, depth: int) -> None:
+        for name, child in children(node):
+            key = f"{prefix}{name}"
+            if key in tensors or key in extra:
+                raise fail("entry", f"two entries of `{checkpoint.shown}` have the key `{key}`")
+            if isinstance(child, TensorExpr):
+                tensors[key] = child
+            elif tensor_like(child):
+                raise _cannot_be_read(checkpoint, key, child)
+            elif is_container(child) and depth and survey.count(child):
+                take(child, f"{key}.", depth - 1)
+            else:
+                extra[key] = child
+
+    take(node, "", DEFAULT_LIMITS.depth)
+    metadata = node.attributes.get("_metadata") if isinstance(node, Ordered) else None
+    kinds = {
+        key: "parameter"
+        for key, tensor in tensors.items()
+        if tensor in checkpoint.traits and checkpoint.traits[tensor].form == "parameter"
+    }
+    return StateDict(path, tensors, kinds, extra, metadata if isinstance(metadata, Mapping) else None)
+
+
+def _cannot_be_read(checkpoint: Checkpoint, key: str, value: Any) -> SurgeryError:
+    why = tensor_like(value) or f"is a `{value}`, and no tensor"
+    return fail("unsupported-checkpoint", f"`{checkpoint.shown}`: the tensor `{key}` {why}")
+
+
+def _split(checkpoint: Checkpoint, state: StateDict, separator: str) -> StateDict:
+    """The state dict with dots where `separator` stood."""
+    named: dict[str, str] = {}
+    seen: set[str] = set()
+    for key in state.tensors:
+        new = key.replace(separator, ".")
+        if new in seen or "" in new.split("."):
+            what = "is the key of two tensors" if new in seen else "is no key"
+            raise fail("entry", f"`{checkpoint.shown}`: with the separator `{separator}`, `{new}` {what}", notes=[key])
+        seen.add(new)
+        named[key] = new
+    return StateDict(
+        state.entry,
+        {named[key]: tensor for key, tensor in state.tensors.items()},
+        {named[key]: kind for key, kind in state.kinds.items()},
+        {key.replace(separator, "."): value for key, value in state.extra.items()},
+        None,
+        state.of_module,
+    )

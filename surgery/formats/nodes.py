@@ -1,0 +1,90 @@
+"""The nodes of a checkpoint's tree: what stands inside each, and what kind of thing it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from surgery.formats.contents import Placeholder, Storage
+
+__all__ = ["children", "is_container", "is_module", "is_optimizer", "items_of", "module_state", "tensor_like"]
+
+_TENSOR_MAKERS = {
+    "_rebuild_sparse_tensor": "is sparse",
+    "_rebuild_sparse_csr_tensor": "is sparse",
+    "_rebuild_qtensor": "is quantised",
+    "_rebuild_nested_tensor": "is a nested tensor",
+    "_rebuild_meta_tensor_no_storage": "was saved from the meta device, and has no data",
+    "_rebuild_wrapper_subclass": "is of a tensor subclass without storage",
+    "_rebuild_tensor_v2": "is quantised, or conjugated or negated lazily",
+    "_rebuild_tensor_v3": "is of a dtype that cannot be read, or conjugated or negated lazily",
+    "_rebuild_parameter": "is a parameter that is quantised, sparse or without data",
+    "_rebuild_parameter_with_state": "is a parameter that is quantised, sparse or without data",
+    "_rebuild_from_type_v2": "is of a tensor subclass that holds other tensors",
+    "UninitializedParameter": "is a parameter of a lazy module that never saw data",
+    "UninitializedBuffer": "is a buffer of a lazy module that never saw data",
+}
+
+
+def children(node: Any) -> Iterator[tuple[str, Any]]:
+    """What stands inside a node, by name: of a mapping by its keys, of a list by number, of an object by attribute."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if isinstance(key, str | int):
+                yield str(key), value
+    elif isinstance(node, list | tuple):
+        for number, value in enumerate(node):
+            yield str(number), value
+    elif isinstance(node, Placeholder):
+        yield from items_of(node)
+        if isinstance(node.state, Mapping):
+            yield from children(node.state)
+        elif isinstance(node.state, tuple) and len(node.state) == 2:
+            # the state of a class with slots: the attributes in its __dict__, and those in slots
+            for part in node.state:
+                if isinstance(part, Mapping):
+                    yield from children(part)
+
+
+def items_of(node: Placeholder) -> Iterator[tuple[str, Any]]:
+    """The items that were added to an object that is like a mapping or a list."""
+    if node.mapping:
+        yield from ((str(key), value) for key, value in node.items if isinstance(key, str | int))
+    else:
+        yield from ((str(number), value) for number, value in enumerate(node.items))
+
+
+def is_container(node: Any) -> bool:
+    """Whether something can stand inside the node."""
+    return isinstance(node, Mapping | list | tuple | Placeholder)
+
+
+def module_state(node: Any) -> Mapping[str, Any] | None:
+    """The attributes of a pickled ``nn.Module``, or None where the node is none."""
+    if isinstance(node, Placeholder) and isinstance(node.state, Mapping):
+        names = ("_parameters", "_buffers", "_modules")
+        if all(isinstance(node.state.get(name), Mapping) for name in names):
+            return node.state
+    return None
+
+
+def is_module(node: Any) -> bool:
+    """Whether the node is a pickled ``nn.Module``, or an object of a TorchScript archive."""
+    if module_state(node) is not None:
+        return True
+    script = isinstance(node, Placeholder) and node.module.split(".")[0] == "__torch__"
+    return script and isinstance(node.state, Mapping)
+
+
+def is_optimizer(node: Any) -> bool:
+    """Whether the node is the state dict of an optimizer."""
+    return isinstance(node, Mapping) and "param_groups" in node and "state" in node
+
+
+def tensor_like(node: Any) -> str | None:
+    """What keeps a tensor from being read, in words; None where the node is no such tensor."""
+    if isinstance(node, Placeholder) and node.args is not None and node.module.startswith("torch."):
+        return _TENSOR_MAKERS.get(node.name)
+    if isinstance(node, Storage):
+        return "is a bare storage"
+    return None

@@ -1,0 +1,100 @@
+"""Schemes of addresses: how ``https://…`` becomes a file on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import ClassVar
+
+from surgery.diagnostics import SurgeryError, fail
+from surgery.formats.file import open_file
+from surgery.places.place import Place
+from surgery.planning.context import Context
+from surgery.registry import Registry
+from surgery.suggest import did_you_mean
+
+__all__ = ["SCHEMES", "Scheme", "digest_of", "locate", "need_network", "placed"]
+
+_PIECE = 1 << 23
+
+
+class Scheme:
+    """A kind of address. Adding one is adding one file.
+
+    Attributes:
+        example: an address.
+    """
+
+    example: ClassVar[str] = ""
+
+    @classmethod
+    def locate(cls, place: Place, context: Context) -> Path:
+        """The file, or the directory, on this machine, fetched if need be.
+
+        Raises:
+            SurgeryError: it is not there, cannot be fetched, or may not be.
+        """
+        raise NotImplementedError
+
+
+#: what stands before ``://``, or ``path`` -> scheme
+SCHEMES: Registry[type[Scheme]] = Registry("surgery.places")
+
+
+def locate(place: Place, context: Context) -> Path:
+    """The file or directory that a place stands for, its digest checked if the place gives one.
+
+    Raises:
+        SurgeryError: ``place`` for an address of no known kind, ``no-file``, ``not-allowed`` without permission for the
+            network, ``download``, ``wrong-digest``.
+    """
+    name, colon, _ = place.path.partition("://")
+    scheme = SCHEMES.get(name if colon else "path")
+    if scheme is None or name == "path":
+        near = did_you_mean(name, SCHEMES)
+        known = ", ".join(f"`{SCHEMES[scheme].example}`" for scheme in SCHEMES)
+        raise fail("place", f"there are no places of the kind `{name}://`", place.span, (near or f"places: {known}",))
+    try:
+        found = scheme.locate(place, context)
+        if place.sha256 is not None:
+            _check_digest(place, found)
+    except SurgeryError as error:
+        raise placed(error, place) from error
+    return found
+
+
+def placed(error: SurgeryError, place: Place) -> SurgeryError:
+    """The same error, at the place's own words in the recipe where it has no better place."""
+    return SurgeryError(dataclasses.replace(d, span=d.span or place.span) for d in error.diagnostics)
+
+
+def need_network(place: Place, context: Context) -> None:
+    """Refuse to use the network without permission.
+
+    Raises:
+        SurgeryError: ``not-allowed``.
+    """
+    if "network" not in context.allow:
+        note = "`--allow network`, or `allow=['network']` in Python, lets a recipe use it"
+        raise fail("not-allowed", f"`{place}` needs the network, and nobody allowed that", place.span, (note,))
+
+
+def digest_of(path: Path, name: str) -> str:
+    """The SHA-256 digest of a file, in hexadecimal digits, read piece by piece."""
+    digest = hashlib.sha256()
+    with open_file(path, name) as file:
+        at = 0
+        while piece := file.read(at, _PIECE):
+            digest.update(piece)
+            at += len(piece)
+    return digest.hexdigest()
+
+
+def _check_digest(place: Place, found: Path) -> None:
+    if found.is_dir():
+        raise fail("wrong-digest", f"`{place}` is a directory, which has no digest", place.span)
+    actual = digest_of(found, str(place))
+    if actual != place.sha256:
+        notes = (f"expected {place.sha256}", f"found    {actual}")
+        raise fail("wrong-digest", f"`{place}` is not the file that the recipe means", place.span, notes)

@@ -1,0 +1,78 @@
+"""``checkpoint``: the state dict of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from surgery.diagnostics import SurgeryError, fail
+from surgery.fields import main
+from surgery.formats import Checkpoint, Rest, Trait, read
+from surgery.formats.entries import StateDict, choose
+from surgery.places import Place, locate, place
+from surgery.places.scheme import placed
+from surgery.planning.context import Context
+from surgery.sources import SOURCES
+from surgery.sources.base import Source
+from surgery.tensors.expr import TensorExpr
+from surgery.tensors.subject import Entry, Origin, Subject
+
+__all__ = ["CheckpointSource", "subject_of_checkpoint"]
+
+_PLAIN = Trait()
+
+
+@SOURCES.register("checkpoint")
+@dataclass(frozen=True, slots=True)
+class CheckpointSource(Source):
+    """The state dict of a checkpoint: safetensors, torch (new, old, TorchScript), numpy, one file or in shards.
+
+    The format is told by content. Nothing that the file holds is executed: objects of unknown classes are kept as they
+    stand in the file, and a pickled module gives its parameters and buffers. What else the checkpoint holds (an epoch,
+    an optimizer) travels along.
+    """
+
+    example: ClassVar[str] = "{checkpoint: {path: model.pth, entry: state_dict_ema or state_dict}}"
+
+    checkpoint: Place = main(place, help="a path, an address, or a mapping with `path`")
+
+    def open(self, context: Context) -> Subject:
+        """The subject of the state dict, no tensor data read."""
+        where = self.checkpoint
+        if not isinstance(where.path, str):
+            raise fail("parameter", "the checkpoint is a parameter without a value", where.span)
+        path = locate(where, context)
+        try:
+            found = read(path, name=where.path)
+            state = choose(found, where.entry, where.separator)
+        except SurgeryError as error:
+            raise placed(error, where) from error
+        context.files.update(found.files)
+        return subject_of_checkpoint(found, state, where, context)
+
+    def describe(self) -> str:
+        """``checkpoint model.pth``."""
+        return f"checkpoint {self.checkpoint}"
+
+
+def subject_of_checkpoint(found: Checkpoint, state: StateDict, where: Place, context: Context) -> Subject:
+    """The subject of a state dict; each of its tensors goes to ``context.inventory``."""
+    entries: dict[str, Entry] = {}
+    for key, tensor in state.tensors.items():
+        origin = Origin(where.path, key)
+        context.inventory[origin] = tensor.spec
+        entries[key] = _entry(tensor, found.traits.get(tensor, _PLAIN), origin, state.kinds.get(key), where)
+    return Subject(entries, rest=_rest(found, state), metadata=found.metadata)
+
+
+def _entry(tensor: TensorExpr, trait: Trait, origin: Origin, kind: str | None, where: Place) -> Entry:
+    trained = trait.requires_grad if kind == "parameter" else None
+    return Entry(tensor, (origin,), kind=kind, requires_grad=trained, device=where.device(trait.location))
+
+
+def _rest(found: Checkpoint, state: StateDict) -> Rest | None:
+    """What else there is; None where the file held the state dict and nothing more."""
+    if not state.entry and not state.extra and state.metadata is None:
+        return None
+    tree = {} if state.of_module and not state.entry else found.tree
+    return Rest(tree, state.entry, state.extra, state.metadata, found.traits)
