@@ -1,0 +1,90 @@
+"""``expect``: what the result of a recipe must be, checked by every plan and every run."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from surgery.diagnostics import Span, SurgeryError
+from surgery.fields import anything, boolean, integer, option
+from surgery.likeness import differences_from, likeness_notes
+from surgery.planning.context import Context
+from surgery.planning.finite import with_finite_values
+from surgery.sources.base import Source
+from surgery.sources.kind import source
+from surgery.tensors.subject import Subject
+
+__all__ = ["Expect", "count_parameters"]
+
+#: buffers of torch's own normalisation layers, by their names, where nothing else tells what is a buffer
+_BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What the result must be: ``{keys: 293, parameters: 4652008, finite: true, like: SOURCE}``.
+
+    All but `finite` is told from headers, so that a plan finds it. `like` opens another source (a model is built
+    without weights) and compares keys, shapes and dtypes: this is how a conversion says that it is complete.
+
+    Attributes:
+        span: its place in the recipe.
+    """
+
+    example: ClassVar[str] = "expect: {keys: 293, finite: true, like: {torchvision: efficientnet_b0}}"
+
+    keys: int | None = option(integer, help="how many tensors the result has, tied ones under each of their names")
+    parameters: int | None = option(integer, help="how many elements its parameters have, tied ones once")
+    finite: bool = option(boolean, default=False, help="whether every value is finite")
+    like: Source | None = option(source, help="a model or a checkpoint with the same keys, shapes and dtypes")
+    parity: Any = option(anything, help="a model with the same outputs")
+    span: Span | None = None
+
+    def check_plan(self, subject: Subject, context: Context) -> Subject:
+        """The subject of a plan, checked. What only values can tell is found when the plan is executed."""
+        if self.keys is not None and len(subject.entries) != self.keys:
+            self._report(f"the result has {len(subject.entries)} keys, not {self.keys}", context)
+        if self.parameters is not None:
+            count = count_parameters(subject)
+            if count != self.parameters:
+                self._report(f"the parameters of the result have {count} elements, not {self.parameters}", context)
+        if self.like is not None:
+            self._compare(self.like, subject, context)
+        return with_finite_values(subject, subject.entries, self.span) if self.finite else subject
+
+    def _compare(self, like: Source, subject: Subject, context: Context) -> None:
+        # the reference is no source of the result: its tensors are none of the accounts' business
+        apart = dataclasses.replace(
+            context, inventory={}, files={}, diagnostics=context.diagnostics, drops=[], remarks=[], here=self.span
+        )
+        try:
+            reference = like.open(apart)
+        except SurgeryError as error:
+            context.diagnostics.extend(error.diagnostics)
+            return
+        differences = differences_from(reference, subject)
+        if differences:
+            name = like.describe()
+            self._report(
+                f"the result is not like {name}: {differences.totals()}", context, likeness_notes(differences, name)
+            )
+
+    def _report(self, message: str, context: Context, notes: list[str] | None = None) -> None:
+        context.report("check-failed", message, self.span, notes or ())
+
+
+def count_parameters(subject: Subject) -> int:
+    """How many elements the parameters of a subject have, a tied one counted once.
+
+    A bare state dict may not know what is a parameter; then everything is, but what torch's normalisation layers call
+    their buffers.
+    """
+    seen: set[int] = set()
+    count = 0
+    for key, entry in subject.entries.items():
+        is_buffer = entry.kind == "buffer" or (entry.kind is None and key.rpartition(".")[2] in _BUFFERS)
+        if not is_buffer and id(entry.expr) not in seen:
+            seen.add(id(entry.expr))
+            count += entry.spec.numel
+    return count
