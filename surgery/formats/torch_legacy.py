@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 from surgery.formats.contents import Checkpoint, Placeholder, Storage
 from surgery.formats.detect import FORMATS, Format
-from surgery.formats.file import File, corrupt
+from surgery.formats.file import File
 from surgery.formats.limits import Limits
 from surgery.formats.pickles.arrays import Arrays
-from surgery.formats.pickles.machine import Builder, Finisher, Machine, Malformed, Persistent
+from surgery.formats.pickles.machine import Builder, Finisher, Machine, Malformed, Persistent, Unsupported, reading
 from surgery.formats.pickles.stream import InFile, Stream
 from surgery.formats.pickles.tensors import STORAGE_TYPES, Tensors, storage_maker
 from surgery.tensors.expr import ByteRange
@@ -43,10 +43,8 @@ class TorchLegacy(Format):
         tensors = Tensors(limits)
         arrays = Arrays(tensors, limits)
         builders = {**tensors.builders, **arrays.builders}
-        try:
+        with reading(file):
             tree = read_legacy(InFile(file), builders, arrays.finishers, limits)
-        except Malformed as error:
-            raise corrupt(file, str(error), cause=error) from error
         return Checkpoint(file.path, "torch-legacy", tree, {}, {file.path: file.size}, tensors.traits, file.name)
 
 
@@ -146,7 +144,9 @@ def _places(
         at += 8
         where = stream.locate(at, nbytes)
         if where is None:
-            raise Malformed("its storages stand inside text")
+            raise Unsupported(
+                "its tensors stand inside text, as pickles before protocol 3 hold them; `torch.save` writes bytes"
+            )
         places[key] = where
         at += nbytes
     if at != stream.size:

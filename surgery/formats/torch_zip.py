@@ -14,7 +14,7 @@ from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File, corrupt
 from surgery.formats.limits import Limits
 from surgery.formats.pickles.arrays import Arrays
-from surgery.formats.pickles.machine import Machine, Malformed
+from surgery.formats.pickles.machine import Machine, Malformed, reading
 from surgery.formats.pickles.stream import InMemory
 from surgery.formats.pickles.tensors import Tensors, storage_maker
 from surgery.tensors.expr import ByteRange
@@ -37,10 +37,8 @@ class TorchZip(Format):
         archive = file.archive
         assert archive is not None
         folder = _folder(file, archive)
-        try:
+        with reading(file):
             tree, tensors = _Reader(file, archive, folder, limits).read()
-        except Malformed as error:
-            raise corrupt(file, str(error), cause=error) from error
         script = f"{folder}constants.pkl" in archive.members
         name = "torchscript" if script else "torch"
         return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, tensors.traits, file.name)

@@ -18,7 +18,7 @@ from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import ByteRange, Held, TensorExpr
 from surgery.tensors.spec import Spec
 
-__all__ = ["ARRAY_DTYPES", "Arrays", "fortran_strides", "row_strides"]
+__all__ = ["ARRAY_DTYPES", "Arrays", "array_in_memory", "fortran_strides", "row_strides"]
 
 #: numpy's type codes -> dtype
 ARRAY_DTYPES: dict[str, DType] = {
@@ -56,6 +56,8 @@ class Arrays:
         self._tensors = tensors
         self._limits = limits
         self.builders: dict[tuple[str, str], Builder] = {("_codecs", "encode"): _encode}
+        for module in ("__builtin__", "builtins"):
+            self.builders[module, "bytes"] = _empty_bytes(module)
         self.finishers: dict[tuple[str, str], Finisher] = {}
         for module in _MODULES:
             self.finishers[module, "_reconstruct"] = self._array
@@ -90,7 +92,7 @@ class Arrays:
         if where is not None:
             made = view(spec, where, 0, strides, big_endian=big_endian, limits=self._limits)
         else:
-            made = _in_memory(spec, raw, big_endian=big_endian, fortran=fortran)
+            made = array_in_memory(spec, raw, big_endian=big_endian, fortran=fortran)
         self._tensors.traits[made] = Trait("array")
         return made
 
@@ -143,7 +145,12 @@ def _bytes(data: Any) -> tuple[ByteRange | None, bytes]:
     raise Malformed("an array has no bytes")
 
 
-def _in_memory(spec: Spec, raw: bytes, *, big_endian: bool, fortran: bool) -> TensorExpr:
+def array_in_memory(spec: Spec, raw: bytes, *, big_endian: bool, fortran: bool) -> TensorExpr:
+    """An array of bytes that do not stand in a file as they are.
+
+    Raises:
+        Malformed: numpy has no such elements.
+    """
     import numpy
 
     codes = {dtype.name: code for code, dtype in ARRAY_DTYPES.items()}
@@ -152,6 +159,11 @@ def _in_memory(spec: Spec, raw: bytes, *, big_endian: bool, fortran: bool) -> Te
     stored = numpy.dtype(codes[spec.dtype.name]).newbyteorder(">" if big_endian else "<")
     array = numpy.frombuffer(raw, stored).reshape(spec.shape, order="F" if fortran else "C")
     return Held(spec, numpy.ascontiguousarray(array.astype(stored.newbyteorder("<"))).reshape(spec.shape))
+
+
+def _empty_bytes(module: str) -> Builder:
+    """``bytes()``: how empty bytes are written before protocol 3."""
+    return lambda *args: Placeholder(module, "bytes", args) if args else b""
 
 
 def _encode(text: Any, encoding: Any = "utf-8") -> Any:

@@ -15,14 +15,27 @@ opcodes (protocols 0 to 5, after ``pickletools`` in the standard library) over p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from surgery.diagnostics import fail
 from surgery.formats.contents import Blob, Ordered, Placeholder
+from surgery.formats.file import File, corrupt
 from surgery.formats.pickles.stream import Stream
 from surgery.tensors.expr import ByteRange
 
-__all__ = ["Builder", "Finisher", "LocatedBytes", "LocatedText", "Machine", "Malformed", "Persistent"]
+__all__ = [
+    "Builder",
+    "Finisher",
+    "LocatedBytes",
+    "LocatedText",
+    "Machine",
+    "Malformed",
+    "Persistent",
+    "Unsupported",
+    "reading",
+]
 
 #: what stands for a call: it takes the arguments
 Builder: TypeAlias = Callable[..., Any]
@@ -41,6 +54,10 @@ _KEY_PARTS = 1000
 
 class Malformed(Exception):
     """The pickle is damaged, or does what no pickler does."""
+
+
+class Unsupported(Exception):
+    """The pickle is sound, and does something whose result cannot be described."""
 
 
 class LocatedBytes(bytes):
@@ -266,6 +283,17 @@ class Machine:
         if target.mapping is not mapping:
             raise Malformed("an object is both a list and a mapping")
         return target.items  # type: ignore[return-value]
+
+
+@contextmanager
+def reading(file: File) -> Iterator[None]:
+    """Turn what a machine says of a pickle into errors about the file that it stands in."""
+    try:
+        yield
+    except Malformed as error:
+        raise corrupt(file, str(error), cause=error) from error
+    except Unsupported as error:
+        raise fail("unsupported-checkpoint", f"`{file.name}`: {error}", cause=error) from error
 
 
 def check_key(key: Any) -> None:

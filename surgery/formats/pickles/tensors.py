@@ -76,7 +76,7 @@ def view(
             return Stored(spec, (storage,))
         return Stored(spec, (ByteRange(storage.path, storage.offset + offset * size, nbytes),))
     if numel * size > max(limits.expanded, storage.length):
-        message = f"a tensor of {spec} repeats the elements of {format_bytes(storage.length)}"
+        message = f"`{storage.path}`: a tensor of {spec} repeats the elements of {format_bytes(storage.length)}"
         note = f"it would take {format_bytes(numel * size)}, and the limit is {format_bytes(limits.expanded)}"
         raise fail("too-large", message, notes=[note])
     return Strided(spec, storage, offset, strides, big_endian)

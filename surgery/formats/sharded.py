@@ -1,0 +1,147 @@
+"""Checkpoints in several files, with an index that says in which file each tensor is.
+
+The index is JSON with a ``weight_map``, as transformers and diffusers write it: for safetensors and for torch files.
+Files and index have to agree to the tensor; what does not may be two checkpoints mixed by an interrupted download.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from surgery.diagnostics import fail
+from surgery.formats.contents import Checkpoint, Trait
+from surgery.formats.detect import FORMATS, Format, read
+from surgery.formats.file import File, corrupt
+from surgery.formats.limits import Limits
+from surgery.formats.safetensors import ALIASES, restore_aliases
+from surgery.formats.strict_json import NotStrict, parse
+from surgery.tensors.expr import TensorExpr
+
+__all__ = ["Sharded", "shard_names"]
+
+_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:")
+_FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]|://")
+
+
+@FORMATS.register("sharded")
+class Sharded(Format):
+    """An index of shards, and the shards."""
+
+    title: ClassVar[str] = "shards with an index (safetensors or torch)"
+
+    @classmethod
+    def matches(cls, file: File) -> bool:
+        return file.head.lstrip()[:1] == b"{" and b'"weight_map"' in file.head + file.read(
+            max(0, file.size - 4096), 4096
+        )
+
+    @classmethod
+    def read(cls, file: File, limits: Limits) -> Checkpoint:
+        index = _index(file, limits)
+        shards = shard_names(file, index)
+        _no_single_file(file)
+        tree: dict[str, TensorExpr] = {}
+        files = {file.path: file.size}
+        traits: dict[TensorExpr, Trait] = {}
+        found: list[Checkpoint] = []
+        for name in sorted(shards, key=_natural):
+            shard = _read_shard(file, name, limits)
+            _agree(file, name, shard, shards[name])
+            tree.update(shard.tree)
+            files.update(shard.files)
+            traits.update(shard.traits)
+            found.append(shard)
+        metadata = _common_metadata(index, found)
+        restore_aliases(file, tree, metadata.pop(ALIASES, None))
+        return Checkpoint(file.path, f"sharded-{found[0].format}", tree, metadata, files, traits, file.name)
+
+
+def _index(file: File, limits: Limits) -> dict[str, Any]:
+    if file.size > limits.header:
+        message = f"`{file.name}` is an index of {file.size} bytes"
+        raise fail("too-large", message, notes=[f"the limit is {limits.header} bytes"])
+    try:
+        index = parse(file.read(0, file.size))
+    except NotStrict as error:
+        raise corrupt(file, f"the index is damaged: {error}", cause=error) from error
+    if not isinstance(index, dict) or not isinstance(index.get("weight_map"), dict) or not index["weight_map"]:
+        raise corrupt(file, "it has no `weight_map` from tensors to files")
+    return index
+
+
+def shard_names(file: File, index: Mapping[str, Any]) -> dict[str, list[str]]:
+    """File name -> keys of its tensors.
+
+    Names are judged as they are written, not by what they lead to (hub caches are made of symbolic links).
+
+    Raises:
+        SurgeryError: ``shards`` where a name is no plain relative one.
+    """
+    shards: dict[str, list[str]] = {}
+    for key, name in index["weight_map"].items():
+        if not isinstance(name, str) or not _is_plain(name):
+            message = f"`{file.name}`: the file of the tensor `{key}` is named `{name}`"
+            raise fail("shards", message, notes=["a shard is a file beside its index, or below it"])
+        shards.setdefault(name, []).append(key)
+    return shards
+
+
+def _is_plain(name: str) -> bool:
+    parts = name.split("/")
+    return not (
+        _FORBIDDEN.search(name)
+        or _WINDOWS_DRIVE.match(name)
+        or name.startswith("~")
+        or any(part in ("", ".", "..") for part in parts)
+    )
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A sorting key by which shard 10 comes after shard 2."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _no_single_file(file: File) -> None:
+    single = Path(file.path.removesuffix(".index.json"))
+    if str(single) != file.path and os.path.lexists(single):
+        message = f"`{file.name}` is an index of shards, and the single file `{single.name}` is there too"
+        raise fail("several-checkpoints", message, notes=["which one counts would be a guess: remove or name one"])
+
+
+def _read_shard(file: File, name: str, limits: Limits) -> Checkpoint:
+    shown = os.path.join(os.path.dirname(file.name), name)
+    shard = read(Path(os.path.dirname(file.path)) / name, name=shown, limits=limits)
+    flat = isinstance(shard.tree, dict) and all(isinstance(value, TensorExpr) for value in shard.tree.values())
+    if flat and shard.format in ("safetensors", "torch", "torch-legacy"):
+        return shard
+    raise fail("shards", f"`{shown}` is no shard: it holds more than tensors, or another kind of checkpoint")
+
+
+def _agree(file: File, name: str, shard: Checkpoint, keys: list[str]) -> None:
+    promised, there = set(keys), set(shard.tree)
+    # a tied name is an alias in its shard, and the index names what is stored
+    tied = {shard.tree[key] for key in promised & there}
+    if missing := sorted(promised - there):
+        message = f"`{file.name}` says that `{name}` holds {_listed(missing)}, and it does not"
+        raise fail("shards", message)
+    if unlisted := sorted(key for key in there - promised if shard.tree[key] not in tied):
+        raise fail("shards", f"`{name}` holds {_listed(unlisted)}, which `{file.name}` does not list")
+
+
+def _listed(keys: list[str]) -> str:
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(f"`{key}`" for key in keys[:3]) + more
+
+
+def _common_metadata(index: Mapping[str, Any], shards: list[Checkpoint]) -> dict[str, str]:
+    """What all shards say in the same words, and the texts of the index's own metadata."""
+    counts = Counter(pair for shard in shards for pair in shard.metadata.items())
+    common = {key: value for (key, value), count in counts.items() if count == len(shards)}
+    own = index.get("metadata")
+    texts = {key: value for key, value in own.items() if isinstance(value, str)} if isinstance(own, dict) else {}
+    return {**common, **texts}
