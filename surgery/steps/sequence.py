@@ -135,7 +135,8 @@ def apply_steps(placed: tuple[PlacedStep, ...], subject: Subject, context: Conte
         try:
             subject = one.step.apply(subject, context)
         except SurgeryError as error:
-            context.diagnostics.extend(error.diagnostics)
+            # steps inside a step have reported to the same context already
+            context.diagnostics.extend(d for d in error.diagnostics if d not in context.diagnostics)
         context.raise_errors()
     context.here = outer
     return subject
