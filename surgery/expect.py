@@ -49,6 +49,9 @@ class Expect:
             count = count_parameters(subject)
             if count != self.parameters:
                 self._report(f"the parameters of the result have {count} elements, not {self.parameters}", context)
+        if self.parity is not None:
+            note = "`like` compares keys, shapes and dtypes"
+            context.report("not-available", "`parity` is not available yet", self.span, (note,))
         if self.like is not None:
             self._compare(self.like, subject, context)
         return with_finite_values(subject, subject.entries, self.span) if self.finite else subject

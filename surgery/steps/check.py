@@ -97,6 +97,6 @@ def _check_shape(selected: Selection, shape: tuple[int, ...], subject: Subject, 
     if wrong:
         notes = [f"`{pattern}` is {format_shape(shapes[pattern.keys[0]])}" for pattern in wrong[:6]]
         count = sum(map(len, wrong))
-        what = f"{count} of the tensors below `{selected}` are" if len(shapes) > 1 else f"`{selected}` is"
-        message = f"{what} not {format_shape(shape)}"
+        what = f"{count} of {len(shapes)} tensors that `{selected}` selects" if len(shapes) > 1 else f"`{selected}`"
+        message = f"{what} {'have' if count > 1 else 'has'} another shape than {format_shape(shape)}"
         context.report("check-failed", message, selected.items[0].span, notes)
