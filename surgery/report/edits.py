@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.diagnostics import Span
 from surgery.plan import Plan
+from surgery.planning.context import Drop
 from surgery.report.sentences import Sentence, collapse_sentences
 from surgery.steps.sequence import PlacedStep
 from surgery.tensors.spec import Spec
-from surgery.tensors.subject import Touch
+from surgery.tensors.subject import Entry, Origin, Touch
 
-__all__ = ["Change", "RuleEdits", "StepEdits", "edits_of"]
+__all__ = ["Change", "RuleEdits", "StepEdits", "edits_of", "touches_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class _Slot:
 def edits_of(plan: Plan) -> tuple[StepEdits, ...]:
     """The steps of a plan, in order, each with what its rules do."""
     slots = list(_slots(getattr(plan.recipe, "steps", ()), 0))
-    for touch, change in _touches(plan):
+    for touch, change in touches_of(plan.subject.entries.values(), plan.drops, plan.before):
         slot = _slot_of(touch, slots)
         slot.said.setdefault(touch.span, []).append((touch.action, change))
     return tuple(_step(slot) for slot in slots)
@@ -106,10 +107,12 @@ def _begins_before(slot: _Slot, span: Span | None) -> bool:
     return begin.file == span.file and (begin.line, begin.column) <= (span.line, span.column)
 
 
-def _touches(plan: Plan) -> Iterator[tuple[Touch, Change]]:
+def touches_of(
+    entries: Iterable[Entry], drops: Iterable[Drop], before: Mapping[Origin, Spec]
+) -> Iterator[tuple[Touch, Change]]:
     """Everything that was done to a tensor, once, in the order of the keys."""
     seen: set[int] = set()
-    for entry in plan.subject.entries.values():
+    for entry in entries:
         found = []
         then = str(entry.spec)
         for touch in reversed(entry.trail):
@@ -121,9 +124,9 @@ def _touches(plan: Plan) -> Iterator[tuple[Touch, Change]]:
             if id(touch) not in seen:
                 seen.add(id(touch))
                 yield touch, change
-    for drop in plan.drops:
+    for drop in drops:
         if not drop.consumed:
-            spec = next((str(plan.before[o]) for o in drop.origins if o in plan.before), "")
+            spec = next((str(before[origin]) for origin in drop.origins if origin in before), "")
             yield drop.touch, Change(spec, "", dropped=True)
 
 

@@ -10,7 +10,7 @@ from surgery.report.lines import Line, line, piece, width
 from surgery.report.sentences import Sentence
 from surgery.report.table import Cell, table, table_rows
 
-__all__ = ["change_words", "step_lines", "tensors"]
+__all__ = ["change_words", "sentence_lines", "step_lines", "tensors"]
 
 #: so many lines of detail fit a screen; longer plans show the first few of each rule
 _BUDGET = 30
@@ -65,14 +65,14 @@ def _step(number: str, step: StepEdits, cap: int | None, columns: int | None) ->
     rows = [[piece(rule.text or "all"), piece(tensors(rule.count), "quiet")] for rule in step.rules]
     for header, rule in zip(table_rows(rows, "lr", indent=4, columns=columns), step.rules, strict=True):
         found += header
-        found += _sentences(rule, cap, columns)
+        if len(rule.sentences) != 1 or not _says_nothing_new(rule):
+            found += sentence_lines(rule, cap=cap, columns=columns)
     return found
 
 
-def _sentences(rule: RuleEdits, cap: int | None, columns: int | None) -> list[Line]:
+def sentence_lines(rule: RuleEdits, *, cap: int | None = None, columns: int | None = None) -> list[Line]:
+    """What a rule does, line by line; with `cap`, the first so many."""
     shown = rule.sentences if cap is None else rule.sentences[:cap]
-    if cap is None and len(rule.sentences) == 1 and _says_nothing_new(rule):
-        return []
     found = _aligned([_Row.of(sentence, rule) for sentence in shown], columns)
     rest = len(rule.sentences) - len(shown)
     if rest and shown:

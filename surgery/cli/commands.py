@@ -1,0 +1,34 @@
+"""The commands, by name, with the line that ``surgery --help`` shows: asking for help imports none of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Entry"]
+
+
+class Entry(NamedTuple):
+    """A command: its module in `surgery.cli`, its line of help, and the section it stands in."""
+
+    module: str
+    help: str
+    section: str
+
+
+_RECIPES, _CHECKPOINTS, _WRITING, _REFERENCE = "Recipes", "Checkpoints", "Writing recipes", "Reference"
+
+#: name -> command, in the order of the help
+COMMANDS = {
+    "run": Entry("run", "Carry a recipe out.", _RECIPES),
+    "plan": Entry("plan", "Show what a recipe will do; nothing is written.", _RECIPES),
+    "check": Entry("check", "Check recipes without weights.", _RECIPES),
+    "inspect": Entry("inspect", "Show what a checkpoint holds.", _CHECKPOINTS),
+    "match": Entry("match", "Show what a selector selects, or a rule does.", _CHECKPOINTS),
+    "apply": Entry("apply", "Apply steps to a checkpoint, or convert it, without a recipe.", _CHECKPOINTS),
+    "new": Entry("new", "Begin a recipe.", _WRITING),
+    "fmt": Entry("fmt", "Format recipes.", _WRITING),
+    "schema": Entry("schema", "Print the JSON Schema of recipes.", _WRITING),
+    "explain": Entry("explain", "Explain a key, an error code, a step or an operation.", _REFERENCE),
+    "list": Entry("list_", "List shipped recipes, steps, operations and sources.", _REFERENCE),
+    "show": Entry("show", "Show what a recipe is for, and its parameters.", _REFERENCE),
+}

@@ -1,0 +1,159 @@
+"""The entry point: commands found by name, and every way in which one can end."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, NoReturn
+
+import click
+
+from surgery.cli.commands import COMMANDS
+from surgery.cli.session import Session
+from surgery.cli.usage import Misused, diagnostic_of
+from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.suggest import did_you_mean
+
+__all__ = ["command", "main"]
+
+INTERRUPTED, TERMINATED, BUG, BROKEN_PIPE = 130, 143, 70, 141
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: what runs is unwound, so that nothing half-written is left."""
+
+
+class Surgery(click.Group):
+    """The group of all commands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module = importlib.import_module(f"surgery.cli.{entry.module}")
+        found: click.Command = module.command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if name.endswith((".yaml", ".yml")) or os.path.exists(name):
+            likely = "run" if name.endswith((".yaml", ".yml")) else "inspect"
+            raise Misused(f"`{name}` is no command", f"did you mean `surgery {likely} {name}`?")
+        near = did_you_mean(name, COMMANDS)
+        raise Misused(f"there is no command `{name}`", near or f"commands: {', '.join(COMMANDS)}")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, entries in groupby(COMMANDS.items(), key=lambda item: item[1].section):
+            with formatter.section(section):
+                formatter.write_dl([(name, entry.help) for name, entry in entries])
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Run a command line and exit with its status."""
+        current = Session()
+
+        def invoke() -> Any:
+            return super(Surgery, self).main(args, prog_name or "surgery", standalone_mode=False, obj=current)
+
+        sys.exit(_status(invoke, current))
+
+
+def _status(invoke: Callable[[], Any], current: Session) -> int:
+    """The exit status of a command line, what went wrong having been said."""
+    before = _catch_terminate()
+    try:
+        result = invoke()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except SurgeryError as error:
+        return _fail(error.diagnostics, error.exit_code, current)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(error.format_message() + "\n")
+        return 0
+    except click.ClickException as error:
+        return _fail((diagnostic_of(error),), 2, current)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Terminated:
+        return TERMINATED
+    except BrokenPipeError:
+        # whoever read the output has enough; Python must not complain about it when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        return _bug(error)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _catch_terminate() -> Any:
+    """Turn SIGTERM into an exception; the handler that was there before, None where none may be set."""
+
+    def terminate(*_: object) -> NoReturn:
+        raise Terminated
+
+    try:
+        return signal.signal(signal.SIGTERM, terminate)
+    except ValueError:
+        # not in the main thread: whoever runs commands there has handlers of its own
+        return None
+
+
+def _fail(diagnostics: Sequence[Diagnostic], status: int, current: Session) -> int:
+    if current.json:
+        from surgery.report.json import errors_document
+
+        current.print_json(errors_document(diagnostics))
+    current.complain(diagnostics)
+    return status
+
+
+def _bug(error: Exception) -> int:
+    """An error that nobody foresaw: one line, and the traceback only where it is asked for."""
+    if os.environ.get("SURGERY_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    from surgery.diagnostics import escape
+
+    words = escape(f"{type(error).__name__}: {error}")
+    hint = "" if os.environ.get("SURGERY_DEBUG") else "; SURGERY_DEBUG=1 shows the traceback"
+    sys.stderr.write(f"error: this is a bug in Surgery ({words}){hint}\n")
+    return BUG
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from surgery import __version__
+
+        click.echo(f"surgery {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Surgery,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`surgery COMMAND --help` says more of each. Exit status: 0 done, 1 a check failed, 2 usage or an invalid "
+    "recipe, 3 a source or an output, 4 execution.",
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Print the version."
+)
+def command() -> None:
+    """Model surgery by recipe: operate on PyTorch checkpoints and models."""
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    command.main()

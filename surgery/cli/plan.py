@@ -1,0 +1,41 @@
+"""``surgery plan``: show what a recipe will do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from surgery.cli.options import allow_option, json_option, output_options, params_option, recipe_argument
+from surgery.cli.session import session
+
+__all__ = ["command"]
+
+
+@click.command("plan")
+@recipe_argument
+@params_option
+@output_options
+@allow_option
+@click.option("--all", "full", is_flag=True, help="Show every line of every rule, however many there are.")
+@json_option
+def command(
+    recipe: str, params: Mapping[str, Any], output: str | None, force: bool, allow: tuple[str, ...], full: bool
+) -> None:
+    """Show what a recipe will do. Only headers are read, and nothing is written.
+
+    `layers.{0-11}.w` stands for exactly these twelve keys.
+    """
+    from surgery.api import load
+
+    plan = load(recipe).plan(params=params, allow=allow, output=output, overwrite=force)
+    current = session()
+    if current.json:
+        from surgery.report.json import plan_document
+
+        current.print_json(plan_document(plan))
+        return
+    from surgery.report.plan import plan_lines
+
+    current.show(plan_lines(plan, full=full, columns=current.columns))

@@ -1,0 +1,59 @@
+"""``surgery run``: carry a recipe out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from surgery.cli.options import (
+    allow_option,
+    json_option,
+    output_options,
+    params_option,
+    quiet_option,
+    recipe_argument,
+)
+from surgery.cli.session import session
+from surgery.cli.usage import Misused
+
+__all__ = ["command", "execute"]
+
+
+@click.command("run")
+@recipe_argument
+@params_option
+@output_options
+@allow_option
+@json_option
+@quiet_option
+def command(recipe: str, params: Mapping[str, Any], output: str | None, force: bool, allow: tuple[str, ...]) -> None:
+    """Carry a recipe out: a file, or the name of a shipped one (see `surgery list`).
+
+    The recipe is planned first, and nothing is written unless the whole plan is sound.
+    """
+    from surgery.api import load
+
+    loaded = load(recipe)
+    execute(loaded.plan(params=params, allow=allow, output=output, overwrite=force))
+
+
+def execute(plan: Any) -> None:
+    """Carry a plan out and show its result."""
+    if not plan.outputs:
+        raise Misused("the recipe has no output, so nothing would be kept", "give one: `-o result.safetensors`")
+    current = session()
+    current.complain(plan.warnings)
+    from surgery.cli.progress import progress_on_terminal
+
+    with progress_on_terminal(plan.cost.written, current) as progress:
+        result = plan.execute(progress)
+    if current.json:
+        from surgery.report.json import result_document
+
+        current.print_json(result_document(result))
+    elif not current.quiet:
+        from surgery.report.result import result_lines
+
+        current.show(result_lines(result, columns=current.columns))
