@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from surgery.lang.path import Capture, Deep, Group, Star
+from surgery.lang.path import Capture, Deep, Group, Path, Star
 
 if TYPE_CHECKING:
     from surgery.lang.pattern import Pattern
 
-__all__ = ["Match", "Taken", "Values"]
+__all__ = ["Match", "Taken", "Values", "capture_values"]
 
 #: an open part of a path, and what it took: text, or the number of an alternative
 Taken: TypeAlias = tuple[Star | Deep | Capture | Group, str | int]
@@ -74,7 +74,7 @@ class Match:
     def values(self) -> Values:
         """What the parts took."""
         if self._values is None:
-            self._values = Values.of(self.pattern.taken(self.key) if self._taken is None else self._taken)
+            self._values = Values.of(self.pattern.taken(self.key, self.end) if self._taken is None else self._taken)
         return self._values
 
     @property
@@ -104,3 +104,12 @@ class Match:
 
     def __repr__(self) -> str:
         return f"Match({'.'.join(self.key[: self.end])!r}, rest={'.'.join(self.rest)!r}, {self.values})"
+
+
+def capture_values(match: Match, path: Path) -> dict[str, Any]:
+    """The captures of a match of `path` as values of a condition: ``{i:int}`` as an integer, the others as text."""
+    values: dict[str, Any] = dict(match.captures)
+    for capture in path.captures():
+        if capture.kind == "int":
+            values[capture.name] = int(match.captures[capture.name])
+    return values

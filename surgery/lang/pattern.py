@@ -1,10 +1,9 @@
 """A path, compiled: which part of a key it matches, and what its captures, stars and groups took.
 
-Of several ways to match, the topmost counts. Of those, from the left: each ``**`` as short as it can be, each group with
-dots as deep as it can be, and inside a segment each part as short as it can be.
-Finding it takes no backtracking: sets of positions are carried forward through the elements, then those that lead
-nowhere are taken away from behind, and what is left is walked once. Only a capture that stands twice needs a search,
-which is bounded.
+Of several ways to match, the topmost counts. Of those, from the left: each ``**`` as short as it can be, each group
+with dots as deep as it can be, and inside a segment each part as short as it can be. Finding it takes no backtracking:
+sets of positions are carried forward through the elements, then those that lead nowhere are taken away from behind, and
+what is left is walked once. Only a capture that stands twice needs a search, which is bounded.
 """
 
 from __future__ import annotations
@@ -43,13 +42,17 @@ class Pattern:
         names = [capture.name for capture in path.captures()]
         self.repeats = len(names) != len(set(names))
         self.typed = any(segment.types for segment in path.segments)
-        #: how many segments it takes, where that is always the same and takes no search
+        last = path.segments[-1]
+        #: whether it ends with a `**`, which takes the rest where the whole key must match, and nothing where not
+        self.trailing = last.deep and not last.types
+        fixed = self.elements[:-1] if self.trailing else self.elements
+        #: how many segments it takes before that, where it is always the same number and takes no search
         self.length: int | None = None
-        if not self.repeats and all(len(e.chains) == 1 and len(e.chains[0].segments) == 1 for e in self.elements):
-            self.length = len(self.elements)
-        several = [s.open > 1 for e in self.elements for c in e.chains for s in c.segments]
+        if not self.repeats and all(len(e.chains) == 1 and len(e.chains[0].segments) == 1 for e in fixed):
+            self.length = len(fixed)
+        segments = [segment for e in self.elements for chain in e.chains for segment in chain.segments]
         #: whether some key may be matched in more than one way
-        self.open = self.length is None or any(several)
+        self.open = self.length is None or self.trailing or any(segment.several for segment in segments)
 
     @classmethod
     def of_text(cls, text: str) -> Pattern:
@@ -77,23 +80,29 @@ class Pattern:
         """Every way to match, that of `match` first."""
         return self._matches(key, types, exact, all_ways=True)
 
-    def surely(self, key: Sequence[str]) -> Match:
+    def surely(self, key: Sequence[str], *, exact: bool = False) -> Match:
         """The match of a key that is known to match a pattern of fixed length."""
         assert self.length is not None
-        return Match(self, key, self.length)
+        return Match(self, key, len(key) if exact else self.length)
 
-    def taken(self, key: Sequence[str]) -> tuple[Taken, ...]:
-        """What the parts of a pattern of fixed length take from a key that it matches."""
-        return tuple(pair for i, element in enumerate(self.elements) for pair in element.chains[0].taken(key, i))
+    def taken(self, key: Sequence[str], end: int) -> tuple[Taken, ...]:
+        """What the parts of a pattern of fixed length take from the segments of `key` before `end`."""
+        pairs: list[Taken] = []
+        for position, element in enumerate(self.elements):
+            if element.deep:
+                pairs.append((element.segment.parts[0], ".".join(key[position:end])))  # type: ignore[arg-type]
+            else:
+                pairs.extend(element.chains[0].taken(key, position))
+        return tuple(pairs)
 
     def _match_fixed(self, key: Sequence[str], exact: bool) -> Match | None:
-        length = len(self.elements)
-        if len(key) < length or (exact and len(key) > length):
+        assert self.length is not None
+        if len(key) < self.length or (exact and len(key) > self.length and not self.trailing):
             return None
-        for element, text in zip(self.elements, key, strict=False):
+        for element, text in zip(self.elements[: self.length], key, strict=False):
             if element.chains[0].segments[0].match(text) is None:
                 return None
-        return self.surely(key)
+        return self.surely(key, exact=exact)
 
     def _matches(self, key: Sequence[str], types: TypeTest | None, exact: bool, *, all_ways: bool) -> Iterator[Match]:
         forward: list[list[int]] = [[0]]

@@ -35,12 +35,14 @@ class SegmentPattern:
         literal: the text itself, where all parts are literal.
         whole: whether one capture or star takes the whole segment, whatever it is.
         open: how many parts are of no fixed length.
+        several: whether some text may be matched in more than one way.
     """
 
     parts: tuple[Part, ...]
     literal: str | None = None
     whole: bool = False
     open: int = 0
+    several: bool = False
     _repeats: bool = False
     _regex: re.Pattern[str] | None = field(default=None, repr=False)
 
@@ -54,7 +56,8 @@ class SegmentPattern:
         unbounded = sum(_takes_anything(part) or _is_integer(part) for part in parts)
         names = [part.name for part in parts if isinstance(part, Capture)]
         regex = re.compile("".join(_source(part, len(parts) == 1) for part in parts), re.DOTALL)
-        return cls(parts, open=unbounded, _repeats=len(set(names)) < len(names), _regex=regex)
+        several = sum(not isinstance(part, Literal) for part in parts) > 1
+        return cls(parts, open=unbounded, several=several, _repeats=len(set(names)) < len(names), _regex=regex)
 
     def match(self, text: str) -> tuple[str, ...] | None:
         """What each part that is not literal text took, as little as it could; None where the segment differs."""
@@ -74,6 +77,10 @@ class SegmentPattern:
         Raises:
             SurgeryError: `too-large`, where a capture that stands twice would need too many tries.
         """
+        if not self.several:
+            only = self.match(text)
+            yield from [] if only is None else [only]
+            return
         reach = _reachable(self.parts, text)
         stack: list[tuple[int, int, tuple[str, ...], tuple[tuple[str, str], ...]]] = [(0, 0, (), ())]
         tries = 0

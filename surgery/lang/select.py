@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
+from surgery.lang.ambiguity import another_way
 from surgery.lang.automaton import Automaton
-from surgery.lang.expression import Expression, evaluate
+from surgery.lang.expression import EvaluationError, Expression, evaluate
 from surgery.lang.facts import Facts
-from surgery.lang.match import Match
+from surgery.lang.match import Match, capture_values
 from surgery.lang.path import Path
 from surgery.lang.pattern import Pattern, TypeTest
 from surgery.lang.selector import Except, Guarded, Selector, Union, paths
 
-__all__ = ["SelectorIndex", "capture_values", "holds"]
+__all__ = ["Found", "GuardError", "SelectorIndex"]
 
 #: a selector's number, the path of it that matched, and the match
-Found = tuple[int, Path, Match]
+Found: TypeAlias = tuple[int, Path, Match]
 
 
-def capture_values(match: Match, path: Path | None = None) -> dict[str, Any]:
-    """The captures of a match as values of a condition: ``{i:int}`` as an integer, the others as text."""
-    if path is None:
-        return dict(match.captures)
-    kinds = {capture.name: capture.kind for capture in path.captures()}
-    return {name: int(text) if kinds.get(name) == "int" else text for name, text in match.captures.items()}
+class GuardError(EvaluationError):
+    """The condition of selector `number` makes no sense for a key."""
+
+    def __init__(self, error: EvaluationError, number: int) -> None:
+        super().__init__(str(error), error.expression)
+        self.number = number
 
 
 class SelectorIndex:
     """Selectors in order, indexed together.
 
     `exact` selects nodes themselves (modules); otherwise a selector takes everything below what it matches.
+
+    Attributes:
+        doubts: for each path whose condition failed on the match that counts and would hold on another way to match the
+            same key: the two matches.
     """
 
     def __init__(self, selectors: Sequence[Selector], *, types: TypeTest | None = None, exact: bool = False) -> None:
@@ -38,6 +43,7 @@ class SelectorIndex:
         self._types = types
         self._exact = exact
         self._used: set[int] = set()
+        self.doubts: dict[int, tuple[Match, Match]] = {}
         self._patterns: dict[int, Pattern] = {}
         self._owners: list[int] = []
         patterns = []
@@ -60,14 +66,21 @@ class SelectorIndex:
         return self._patterns[id(path)]
 
     def selecting(self, key: Sequence[str], facts: Facts) -> Iterator[Found]:
-        """The selectors that take `key` (its segments), in order."""
+        """The selectors that take `key` (its segments), in order.
+
+        Raises:
+            GuardError: a condition makes no sense for this key.
+        """
         before = -1
         for candidate in self._automaton.candidates(key):
             owner = self._owners[candidate]
             if owner == before:
                 continue
             before = owner
-            found = self._select(self._selectors[owner], key, facts, self._used)
+            try:
+                found = self._select(self._selectors[owner], key, facts, self._used)
+            except EvaluationError as error:
+                raise GuardError(error, owner) from error
             if found is not None:
                 yield owner, *found
 
@@ -79,7 +92,7 @@ class SelectorIndex:
         owner = self._owners[candidates[0]]
         pattern = self._certain[owner]
         if pattern is not None:
-            return owner, pattern.path, pattern.surely(key)
+            return owner, pattern.path, pattern.surely(key, exact=self._exact)
         return next(self.selecting(key, facts), None)
 
     def idle(self, selector: Selector) -> list[Path]:
@@ -109,22 +122,25 @@ class SelectorIndex:
             case Guarded(selector=inner, condition=condition):
                 matched: set[int] = set()
                 found_inner = self._select(inner, key, facts, matched)
-                if found_inner is None or not _holds_for(found_inner, condition, facts):
+                if found_inner is None or not self._holds(condition, *found_inner, facts):
                     return None
                 used |= matched
                 return found_inner
         raise AssertionError(selector)
 
+    def _holds(self, condition: Expression, path: Path, match: Match, facts: Facts) -> bool:
+        if evaluate(condition, facts.under(capture_values(match, path))):
+            return True
+        if id(path) not in self.doubts:
+            other = another_way(match, lambda way: _maybe(condition, way, facts), self._types, exact=self._exact)
+            if other is not None:
+                self.doubts[id(path)] = (match, other)
+        return False
 
-def _holds_for(found: tuple[Path, Match], condition: Expression, facts: Facts) -> bool:
-    path, match = found
-    return holds(condition, facts.under(capture_values(match, path)))
 
-
-def holds(condition: Expression, values: Mapping[str, Any]) -> bool:
-    """Whether a condition holds.
-
-    Raises:
-        EvaluationError: the condition makes no sense for this key.
-    """
-    return bool(evaluate(condition, values))
+def _maybe(condition: Expression, match: Match, facts: Facts) -> bool:
+    """Whether a condition holds on a way to match that does not count; where it makes no sense, it does not."""
+    try:
+        return bool(evaluate(condition, facts.under(capture_values(match, match.pattern.path))))
+    except EvaluationError:
+        return False

@@ -12,8 +12,8 @@ from itertools import product
 from typing import Any
 
 from surgery.lang.expression import names
-from surgery.lang.path import Capture, Deep, Group, Path, Star
 from surgery.lang.match import Match
+from surgery.lang.path import Capture, Deep, Group, Path, Star
 from surgery.lang.render import Filling
 from surgery.lang.template import Hole, Mapped, Template
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from surgery.diagnostics import Span
 from surgery.lang.expression import EvaluationError
-from surgery.lang.path import Path
 from surgery.lang.match import Match
-from surgery.lang.render import Filling, Renamer, renamer, render, split_key
+from surgery.lang.path import Path
+from surgery.lang.renaming import Renamer, renamer
+from surgery.lang.render import Filling, render
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.tensors.subject import Entry, Touch
@@ -31,7 +32,7 @@ class NewKeys:
             EvaluationError: the arithmetic of the template has no value for it.
         """
         if self._short is not None:
-            return self._short(split_key(key))
+            return self._short(match.key)
         return render(self.template, Filling.of(match, path), match.rest)
 
 

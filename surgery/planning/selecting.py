@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from surgery.diagnostics import Span
-from surgery.lang.expression import EvaluationError
+from surgery.lang.ambiguity import another_way, outcome
 from surgery.lang.facts import Facts
-from surgery.lang.path import Path
 from surgery.lang.match import Match
+from surgery.lang.path import Path
 from surgery.lang.pattern import TypeTest
-from surgery.lang.render import split_key
 from surgery.lang.rule import Rule
-from surgery.lang.select import SelectorIndex
-from surgery.lang.selector import Except, Guarded, Item, Selection, Selector, Union, paths
+from surgery.lang.select import GuardError, SelectorIndex
+from surgery.lang.selector import Except, Guarded, Item, Selection, Selector, Union, included_paths, paths
 from surgery.planning.context import Context
 from surgery.planning.idle import idle_path, idle_rule
 from surgery.tensors.subject import Entry, Subject
@@ -38,7 +37,7 @@ def type_test(subject: Subject) -> TypeTest | None:
 class Choice:
     """What a rule (or an item of a selection) is to a `RuleSet`: a selector, with its place and its options."""
 
-    __slots__ = ("count", "optional", "selector", "source", "taken")
+    __slots__ = ("count", "optional", "outcome", "selector", "source", "taken")
 
     def __init__(self, of: Rule | Item, selector: Selector) -> None:
         self.selector = selector
@@ -46,6 +45,8 @@ class Choice:
         self.optional = of.optional
         self.count = of.count if isinstance(of, Rule) else None
         self.taken = 0
+        #: what it makes of a match, until it was warned that a match might be another
+        self.outcome = outcome(of) if isinstance(of, Rule) else None
 
     def span_of(self, at: tuple[int, int]) -> Span | None:
         """The place of some characters."""
@@ -76,6 +77,7 @@ class RuleSet:
         self._types = types
         self._exact = exact
         self._broken = False
+        self._guarded = any(_holds_guard(choice.selector) for choice in self.choices)
         if types is None:
             self._refuse_types()
 
@@ -91,28 +93,62 @@ class RuleSet:
         choices = [Choice(item, item.selector) for item in selection.items]
         return cls(choices, list(subject.entries), context, types=type_test(subject))
 
-    def selecting(self, key: str, facts: Facts) -> Iterator[tuple[int, Path, Match]]:
-        """The rules that take a key, in order."""
+    def selecting(self, key: str, about: Facts | Entry) -> Iterator[tuple[int, Path, Match]]:
+        """The rules that take a key, in order. An entry stands for its facts, which are made where a guard asks."""
         if self._broken:
             return
+        facts = facts_of(key, about) if isinstance(about, Entry) else about
         try:
-            for number, path, match in self._index.selecting(split_key(key), facts):
-                self.choices[number].taken += 1
+            for number, path, match in self._index.selecting(key.split("."), facts):
+                self._take(self.choices[number], match)
                 yield number, path, match
-        except EvaluationError as error:
-            self._broken = True
-            choice = next(c for c in self.choices if _holds_guard(c.selector))
-            span = choice.span_of(error.expression.at)
-            self._context.report("guard", f"{error} (for the key `{key}`)", span)
+        except GuardError as error:
+            self._report_guard(error, key)
 
-    def first(self, key: str, facts: Facts) -> tuple[int, Path, Match] | None:
+    def first(self, key: str, about: Facts | Entry) -> tuple[int, Path, Match] | None:
         """The first rule that takes a key."""
-        return next(self.selecting(key, facts), None)
+        if self._broken:
+            return None
+        if self._guarded and isinstance(about, Entry):
+            about = facts_of(key, about)
+        try:
+            found = self._index.first(key.split("."), about)  # type: ignore[arg-type]  # asked for by guards only
+        except GuardError as error:
+            self._report_guard(error, key)
+            return None
+        if found is not None:
+            self._take(self.choices[found[0]], found[2])
+        return found
+
+    def _take(self, choice: Choice, match: Match) -> None:
+        """Count a key, and warn (once for each rule) where another way to match it would give something else."""
+        choice.taken += 1
+        if not match.pattern.open or choice.outcome is None:
+            return
+        other = another_way(match, choice.outcome, self._types, exact=self._exact)
+        if other is not None:
+            self._warn_open(choice, match, other)
+            choice.outcome = None
+
+    def _warn_open(self, choice: Choice, match: Match, other: Match) -> None:
+        path = match.pattern.path
+        message = f"`{path}` matches `{'.'.join(match.key)}` in more than one way, and it matters which"
+        notes = (f"taken is {_taken(match)}", f"another way would be {_taken(other)}", _PREFERENCE)
+        self._context.report("ambiguous-match", message, choice.span_of(path.at), notes, warning=True)
+
+    def _report_guard(self, error: GuardError, key: str) -> None:
+        self._broken = True
+        span = self.choices[error.number].span_of(error.expression.at)
+        self._context.report("guard", f"{error} (for the key `{key}`)", span)
 
     def finish(self, *, branches: bool = True) -> None:
         """Report rules that took nothing, branches and exceptions that never matched, and counts that are off."""
         if self._broken:
             return
+        for choice in self.choices:
+            for path in paths(choice.selector):
+                if id(path) in self._index.doubts:
+                    self._warn_open(choice, *self._index.doubts[id(path)])
         for number, choice in enumerate(self.choices):
             if choice.count is not None and choice.taken != choice.count and (choice.taken or not choice.optional):
                 noun = "modules" if self._exact else "keys"
@@ -127,26 +163,18 @@ class RuleSet:
                     self._report_branch(choice, path)
 
     def _report_idle(self, number: int, choice: Choice) -> None:
-        before = Counter[int]()
-        alone = SelectorIndex([choice.selector], types=self._types, exact=self._exact)
-        everyone = SelectorIndex([c.selector for c in self.choices[:number]], types=self._types, exact=self._exact)
+        takers = Counter[int]()
         for key in self._keys:
-            segments = split_key(key)
+            segments = key.split(".")
             # guards were evaluated before; without the tensor at hand only paths are compared here
-            if any(
-                alone.pattern(path).match(segments, self._types, exact=self._exact) for path in paths(choice.selector)
-            ):
-                taker = next(
-                    (
-                        i
-                        for i, c in enumerate(self.choices[:number])
-                        for p in paths(c.selector)
-                        if everyone.pattern(p).match(segments, self._types, exact=self._exact)
-                    ),
-                    None,
-                )
-                before[-1 if taker is None else taker] += 1
-        self._context.diagnostics.append(idle_rule(choice, self.choices, before, self._keys, exact=self._exact))
+            if self._on_path(choice, segments):
+                earlier = (i for i, other in enumerate(self.choices[:number]) if self._on_path(other, segments))
+                takers[next(earlier, -1)] += 1
+        self._context.diagnostics.append(idle_rule(choice, self.choices, takers, self._keys, exact=self._exact))
+
+    def _on_path(self, choice: Choice, key: Sequence[str]) -> bool:
+        patterns = map(self._index.pattern, included_paths(choice.selector))
+        return any(pattern.match(key, self._types, exact=self._exact) for pattern in patterns)
 
     def _report_branch(self, choice: Choice, path: Path) -> None:
         self._context.diagnostics.append(idle_path(choice, path, self._keys, exact=self._exact))
@@ -164,6 +192,16 @@ class RuleSet:
                             "types need a model: `source: {torchvision: …}`; steps such as `rename` leave a state dict"
                         )
                         self._context.report("types-need-a-model", message, choice.span_of(segment.at), (note,))
+
+
+_PREFERENCE = "the topmost match counts, and `**` takes as little as it can"
+
+
+def _taken(match: Match) -> str:
+    """How much of a key a match takes, and by what: ``layers.3 with {i} = 3``."""
+    named = [f"`{{{name}}}` = `{text}`" for name, text in match.captures.items()]
+    stars = [f"a star = `{text}`" for text in match.stars]
+    return f"`{'.'.join(match.key[: match.end])}`" + (f" with {', '.join([*named, *stars])}" if named or stars else "")
 
 
 def _holds_guard(selector: Selector) -> bool:

@@ -13,7 +13,7 @@ from surgery.lang.rule import Rule
 from surgery.lang.selector import Except, Guarded, Selector, Union
 from surgery.ops.cast import Cast as CastOp
 from surgery.planning.context import Context
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.suggest import did_you_mean
@@ -55,7 +55,7 @@ class Cast(Step):
         made: dict[tuple[int, str], TensorExpr] = {}
         entries = dict(subject.entries)
         for key, entry in subject.entries.items():
-            found = chosen.first(key, facts_of(key, entry))
+            found = chosen.first(key, entry)
             if found is None:
                 continue
             number, old, new = found[0], entry.spec.dtype, dtypes[found[0]]

@@ -12,7 +12,7 @@ from surgery.lang.rule import Join, Rule
 from surgery.planning.context import Context
 from surgery.planning.convert import Conversion
 from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation, unselected
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
@@ -90,7 +90,7 @@ def _moved(rule: Rule, subject: Subject, context: Context) -> list[tuple[str, En
     new_keys = NewKeys(rule)
     moved = []
     for key, entry in subject.entries.items():
-        found = chosen.first(key, facts_of(key, entry))
+        found = chosen.first(key, entry)
         if found is None:
             continue
         try:

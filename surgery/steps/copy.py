@@ -12,7 +12,7 @@ from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.planning.convert import Conversion
 from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.expr import detach
@@ -49,7 +49,7 @@ class Copy(Step):
         chosen = RuleSet.of_rules([rule], subject, context)
         new_keys = NewKeys(rule)
         for key, entry in subject.entries.items():
-            found = chosen.first(key, facts_of(key, entry))
+            found = chosen.first(key, entry)
             if found is None:
                 continue
             try:

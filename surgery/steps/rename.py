@@ -10,7 +10,7 @@ from surgery.lang.expression import EvaluationError
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation, unselected
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
@@ -40,7 +40,7 @@ class Rename(Step):
         writer = KeyWriter(context, "rename")
         left: list[str] = []
         for key, entry in subject.entries.items():
-            found = chosen.first(key, facts_of(key, entry))
+            found = chosen.first(key, entry)
             if found is None:
                 left.append(key)
                 self._keep(key, entry, writer, context)
