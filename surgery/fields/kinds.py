@@ -94,7 +94,9 @@ def describe(value: Any) -> str:
             return "true" if value else "false"
         case int() | float():
             return f"the number {value}"
-    return f"the text `{value}`"
+        case str():
+            return f"the text `{value}`"
+    return f"an object of type {type(value).__name__}"
 
 
 def _is_integer(value: Any) -> bool:

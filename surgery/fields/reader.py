@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from surgery.document import ListNode, MapNode, Node, Scalar
 from surgery.fields.declare import Field, fields_of, main_field
 from surgery.suggest import did_you_mean
 
-__all__ = ["OPEN", "Declared", "Open", "Reader"]
+__all__ = ["OPEN", "Declared", "Open", "Reader", "parameters_in"]
 
 T = TypeVar("T")
 
@@ -28,6 +28,19 @@ class Open:
 OPEN = Open()
 
 _PARAMETER = re.compile(r"\$(?:\$|(?P<bare>[^\W\d]\w*)|\{(?P<braced>[^\W\d]\w*)\}|)")
+
+
+def parameters_in(node: Node) -> Iterator[str]:
+    """The names of the parameters in the scalars of a node, but for rules: these have a grammar of their own."""
+    match node:
+        case Scalar(value=str(value)):
+            yield from (m["bare"] or m["braced"] for m in _PARAMETER.finditer(value) if m["bare"] or m["braced"])
+        case ListNode(items=items):
+            for item in items:
+                yield from parameters_in(item)
+        case MapNode(pairs=pairs):
+            for _, inner in pairs:
+                yield from parameters_in(inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +60,12 @@ class Reader:
     Attributes:
         parameters: the declared parameters; one whose value is `OPEN` leaves what names it open.
         diagnostics: everything that was wrong so far.
+        used: the parameters that were named so far.
     """
 
     parameters: Mapping[str, Declared] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
 
     def report(self, code: str, message: str, span: Span | None, notes: Iterable[str] = ()) -> None:
         """Note an error and go on."""
@@ -94,14 +109,15 @@ class Reader:
             return self.parameters[name].value
         return OPEN
 
-    def directory_of(self, node: Scalar) -> str | None:
+    def directory_of(self, node: Node) -> str | None:
         """The directory that a path in this scalar is relative to: that of the parameter it begins with, if any."""
-        begins = _PARAMETER.match(node.value) if isinstance(node.value, str) else None
+        begins = _PARAMETER.match(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
         name = begins and (begins["bare"] or begins["braced"])
         return self.parameters[name].directory if name and name in self.parameters else None
 
     def known(self, name: str, span: Span | None) -> bool:
         """Whether a parameter is declared; if not, that is reported."""
+        self.used.add(name)
         if name in self.parameters:
             return True
         near = did_you_mean(name, self.parameters)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from surgery.diagnostics import Span, SurgeryError
 from surgery.document import MapNode, Node, Scalar
-from surgery.fields import OPEN, Kind, Reader, boolean, fields_of, main_field, string
+from surgery.fields import OPEN, Kind, Reader, boolean, string
+from surgery.fields.schema import fields_schema, first_sentence
 from surgery.planning.context import Context
 from surgery.steps import STEPS
 from surgery.steps.base import Step
@@ -97,23 +98,12 @@ def step_schema() -> dict[str, Any]:
     """One step as JSON Schema: an object with the names of all steps, exactly one of which is there."""
     properties: dict[str, Any] = {}
     for name in STEPS:
-        cls = STEPS[name]
-        properties[name] = {"description": (cls.__doc__ or "").strip().split("\n\n")[0], **_one(cls)}
-    properties |= {"when": boolean.schema(), "note": {"type": "string"}}
-    return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
-
-
-def _one(cls: type[Step]) -> dict[str, Any]:
-    declared, alone = fields_of(cls), main_field(cls)
-    whole: dict[str, Any] = {
-        "type": "object",
-        "properties": {f.name: {**({"description": f.help} if f.help else {}), **f.kind.schema()} for f in declared},
-        "additionalProperties": False,
+        properties[name] = {"description": first_sentence(STEPS[name]), **fields_schema(STEPS[name])}
+    properties |= {
+        "when": {"description": "whether the step is done at all", **boolean.schema()},
+        "note": {"description": "what the author says of the step", "type": "string"},
     }
-    required = [f.name for f in declared if f.required]
-    if required:
-        whole["required"] = required
-    return {"anyOf": [alone.kind.schema(), whole]} if alone else whole
+    return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
 
 
 def apply_steps(placed: tuple[PlacedStep, ...], subject: Subject, context: Context) -> Subject:

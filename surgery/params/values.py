@@ -1,0 +1,148 @@
+"""The values of the parameters for one run: given, read from files, or default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from surgery.diagnostics import Diagnostic, Span, SurgeryError
+from surgery.fields import OPEN, Declared, Reader, anything
+from surgery.params.arguments import Argument
+from surgery.params.declare import depends_on
+from surgery.params.param import REQUIRED, Param, check_value
+from surgery.params.pointer import NotThere, read_pointer
+from surgery.suggest import did_you_mean
+
+__all__ = ["bind_params"]
+
+
+def bind_params(
+    params: Mapping[str, Param], given: Mapping[str, Any], *, directory: Path, recipe_directory: Path
+) -> dict[str, Declared]:
+    """A value for each parameter.
+
+    Args:
+        params: as declared.
+        given: values from Python, and `Argument` for those from a command line.
+        directory: the caller's: what relative paths that were given are relative to.
+        recipe_directory: what those in the recipe are relative to.
+
+    Raises:
+        SurgeryError: unknown names, missing and unfit values, all together.
+    """
+    binder = _Binder(params, directory, recipe_directory)
+    for name, value in given.items():
+        binder.give(name, value)
+    for name in params:
+        binder.find(name)
+    errors = binder.reader.diagnostics
+    if errors:
+        raise SurgeryError(errors)
+    return {name: binder.found[name] for name in params}
+
+
+@dataclass(slots=True)
+class _Binder:
+    """Values on their way; what is wrong with them goes to the reader."""
+
+    params: Mapping[str, Param]
+    directory: Path
+    recipe_directory: Path
+    found: dict[str, Declared] = field(default_factory=dict)
+    reader: Reader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = Reader(self.found)
+
+    def give(self, name: str, value: Any) -> None:
+        """Take a value from the caller."""
+        argument = value.text if isinstance(value, Argument) else None
+        param = self.params.get(name)
+        if param is None:
+            span = argument.file.span(0, 0, len(name)) if argument else None
+            declared = f"its parameters: {', '.join(f'`{p}`' for p in self.params)}"
+            note = did_you_mean(name, self.params) or (declared if self.params else "it has none")
+            self.reader.report("parameter-value", f"the recipe has no parameter `{name}`", span, (note,))
+            return
+        span = argument.span(0, len(argument.value)) if argument else None
+        plain = _from_text(param, argument.value) if argument else _from_python(param, value)
+        self.take(param, plain, span, str(self.directory), code="parameter-value")
+
+    def take(self, param: Param, value: Any, span: Span | None, base: str | None, *, code: str) -> None:
+        """Keep a value if it fits; if not, the parameter is open, so that its uses are no errors too."""
+        wrong = check_value(param, value)
+        if wrong is not None:
+            self.reader.diagnostics.append(Diagnostic(code, wrong[0], span, wrong[1]))
+            value = OPEN
+        self.found[param.name] = Declared(param.name, value, base)
+
+    def find(self, name: str) -> None:
+        """The value of a parameter that was not given, those it is made of first."""
+        if name in self.found:
+            return
+        param = self.params[name]
+        for other in depends_on(param):
+            self.find(other)
+        if param.origin is not None and self.read(param):
+            return
+        if param.default is REQUIRED or param.default_node is None:
+            self.found.setdefault(name, Declared(name))
+            if param.origin is None:
+                self.missing(param)
+            return
+        value = anything.read(param.default_node, self.reader)
+        if value == param.default or value is OPEN:
+            self.found[name] = Declared(name, value)
+        else:
+            base = self.reader.directory_of(param.default_node)
+            self.take(param, value, param.default_node.span, base, code="parameter")
+
+    def missing(self, param: Param) -> None:
+        what = param.help or param.what
+        notes = (f"`-p {param.name}=…`; from Python `{param.name}=…`",)
+        self.reader.report("parameter-value", f"`{param.name}` has to be given: {what}", param.span, notes)
+
+    def read(self, param: Param) -> bool:
+        """Take a value from the file that `from` names. False where the file has none and there is a default."""
+        assert param.origin is not None
+        text = self.reader.scalar(param.origin)
+        if text is OPEN:
+            self.found[param.name] = Declared(param.name)
+            return True
+        path, _, pointer = text.partition("#")
+        base = self.reader.directory_of(param.origin)
+        try:
+            value = read_pointer(Path(base or self.recipe_directory) / path, pointer)
+        except NotThere as error:
+            if param.default is not REQUIRED:
+                return False
+            self.reader.report("parameter-file", str(error), param.origin.span, error.notes)
+        except SurgeryError as error:
+            self.reader.diagnostics.extend(_placed(error, param.origin.span))
+        else:
+            self.take(param, _from_python(param, value), param.origin.span, base, code="parameter-file")
+        self.found.setdefault(param.name, Declared(param.name))
+        return True
+
+
+def _placed(error: SurgeryError, span: Span) -> list[Diagnostic]:
+    return [Diagnostic(d.code, d.message, d.span or span, d.notes, d.severity) for d in error.diagnostics]
+
+
+def _from_text(param: Param, text: str) -> Any:
+    """The value of a text from a command line. A list is `[a, b]`, or `a,b`."""
+    if not param.many:
+        return param.type.from_text(text)
+    inner = text.strip()
+    if inner.startswith("[") and inner.endswith("]"):
+        inner = inner[1:-1]
+    pieces = [piece.strip() for piece in inner.split(",")] if inner.strip() else []
+    return [param.type.from_text(piece) for piece in pieces]
+
+
+def _from_python(param: Param, value: Any) -> Any:
+    if param.many and isinstance(value, list | tuple):
+        return [param.type.from_python(item) for item in value]
+    return param.type.from_python(value)

@@ -1,0 +1,249 @@
+"""Recipes: read with all that can be said against them, and bound to the values of their parameters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from surgery.content import Content, read_content
+from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.document import MapNode, Node
+from surgery.document.characters import decode
+from surgery.document.limits import LONGEST
+from surgery.document.parse import parse_document
+from surgery.expect import Expect
+from surgery.fields import Declared, Reader
+from surgery.formats.file import open_file
+from surgery.library import shipped
+from surgery.params import Param, bind_params, read_params
+from surgery.params.declare import depends_on
+from surgery.sinks.base import Output
+from surgery.sources.base import Source
+from surgery.steps.sequence import PlacedStep
+from surgery.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+    from surgery.plan import Plan
+    from surgery.result import Result
+
+__all__ = ["Bound", "Recipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A recipe whose parameters have values.
+
+    Attributes:
+        values: the parameters by name.
+        seed: of everything that is drawn.
+        source: where the subject comes from; None if the caller gives it, or if there are several.
+        sources: several sources by name.
+        steps: what is done, in order.
+        outputs: where the result goes.
+        expect: what the result must be.
+    """
+
+    values: Mapping[str, Any]
+    seed: int
+    source: Source | None
+    sources: Mapping[str, Source]
+    steps: tuple[PlacedStep, ...]
+    outputs: tuple[Output, ...]
+    expect: Expect | None
+
+    @classmethod
+    def of(cls, content: Content, values: Mapping[str, Any]) -> Bound:
+        """The bound form of what was read with `values`."""
+        return cls(
+            values,
+            content.seed,
+            content.source,
+            content.sources or {},
+            content.steps,
+            content.output,
+            content.expect,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """A recipe, read and checked as far as it can be without parameters and checkpoints.
+
+    Attributes:
+        name: as it says; its file's name if it says none.
+        description: what it does, for people.
+        display: what messages call its file.
+        directory: what its relative paths are relative to.
+        text: the YAML that it was read from.
+        params: its parameters by name.
+        document: its nodes, with their places.
+        content: what was read, parameters left open.
+        warnings: what is worth a look, and no error.
+    """
+
+    name: str
+    description: str
+    display: str
+    directory: Path
+    text: str
+    params: Mapping[str, Param]
+    document: Node = field(repr=False)
+    content: Content = field(repr=False)
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Recipe:
+        """The recipe in a file, or the shipped one of that name.
+
+        Raises:
+            SurgeryError: `no-file`, or everything that is wrong in it.
+        """
+        name = os.fspath(path)
+        file = Path(name)
+        if name in shipped() and not file.exists():
+            file = shipped()[name]
+        try:
+            with open_file(file, name) as opened:
+                if opened.size > 4 * LONGEST:
+                    raise fail("too-large", f"`{name}` is larger than any recipe: {opened.size} bytes")
+                content = opened.read(0, opened.size)
+        except SurgeryError as error:
+            near = None if os.sep in name else did_you_mean(name, shipped())
+            raise _with_note(error, near and f"among the shipped recipes: {near}") from error
+        return cls.of_text(decode(content, str(file)), str(file), directory=file.parent)
+
+    @classmethod
+    def of_text(cls, text: str, name: str = "<recipe>", *, directory: Path | None = None) -> Recipe:
+        """The recipe in a text, named `name` in messages.
+
+        Raises:
+            SurgeryError: everything that is wrong in it.
+
+        >>> recipe = Recipe.of_text('steps: [{rename: "module.** -> **"}]')
+        >>> [step.name for step in recipe.steps]
+        ['rename']
+        """
+        document = parse_document(text, name)
+        errors: list[Diagnostic] = []
+        node = document.get("params") if isinstance(document, MapNode) else None
+        params = read_params(node, errors) if node is not None else {}
+        reader = Reader({each: Declared(each) for each in params}, errors)
+        content = read_content(document, reader)
+        # what depends on a parameter that is declared wrongly was left open
+        used = reader.used | {other for param in params.values() for other in depends_on(param)}
+        for param in params.values():
+            for other in depends_on(param):
+                reader.known(other, (param.origin or param.default_node or document).span)
+        warnings = tuple(_unused(param) for each, param in params.items() if each not in used)
+        if errors or content is None:
+            raise SurgeryError([*errors, *warnings])
+        return cls(
+            name=content.name or Path(name).stem,
+            description=content.description,
+            display=name,
+            directory=directory or Path(),
+            text=text,
+            params=params,
+            document=document,
+            content=content,
+            warnings=warnings,
+        )
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any] | Iterable[Any], *, name: str = "<recipe>") -> Recipe:
+        """A recipe built in Python, of plain mappings, lists and scalars.
+
+        It is written as YAML and read from that, so that every error has a place to show.
+
+        Raises:
+            SurgeryError: everything that is wrong in it.
+        """
+        from surgery.document.emit import emit
+
+        return cls.of_text(emit(data if isinstance(data, Mapping) else list(data)), name)
+
+    @property
+    def steps(self) -> tuple[PlacedStep, ...]:
+        """The steps in order; what depends on a parameter is open in them."""
+        return self.content.steps
+
+    def bind(self, values: Mapping[str, Any], directory: Path | None = None) -> Bound:
+        """The recipe with `values` for its parameters.
+
+        Args:
+            values: values from Python, and `surgery.params.Argument` for those from a command line.
+            directory: what relative paths in the values are relative to: the caller's.
+
+        Raises:
+            SurgeryError: values that are missing, unknown or unfit, or that the recipe cannot take where it uses them.
+        """
+        if not self.params and not values:
+            return Bound.of(self.content, {})
+        declared = bind_params(self.params, values, directory=directory or Path.cwd(), recipe_directory=self.directory)
+        reader = Reader(declared)
+        content = read_content(self.document, reader)
+        if reader.diagnostics or content is None:
+            raise SurgeryError(reader.diagnostics)
+        return Bound.of(content, reader.values)
+
+    def plan(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        allow: Iterable[str] = (),
+        model: Module | None = None,
+        state_dict: Mapping[str, Tensor] | None = None,
+        given: Mapping[str, Any] | None = None,
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        **named: Any,
+    ) -> Plan:
+        """What the recipe will do, tensor by tensor. No tensor data is read, and nothing is written.
+
+        Args:
+            params: values of the parameters by name; `named` takes them as keywords.
+            allow: permissions: ``network``, ``pickle``, ``import:mypkg``.
+            model: the model that a recipe without a source operates on. It is never changed.
+            state_dict: the same for a plain dict of tensors.
+            given: other objects that the recipe names as ``{given: name}``.
+            output: where the result goes, in the place of what the recipe says.
+            overwrite: whether an existing output may be replaced.
+            named: values of parameters.
+
+        Raises:
+            SurgeryError: everything that is wrong.
+        """
+        from surgery.api import plan_recipe
+
+        return plan_recipe(
+            self,
+            params=params,
+            allow=allow,
+            model=model,
+            state_dict=state_dict,
+            given=given,
+            output=output,
+            overwrite=overwrite,
+            named=named,
+        )
+
+    def run(self, **options: Any) -> Result:
+        """Plan and execute; the options are those of `plan`."""
+        return self.plan(**options).execute()
+
+
+def _unused(param: Param) -> Diagnostic:
+    message = f"the parameter `{param.name}` is not used"
+    return Diagnostic("parameter", message, param.span, (f"`${param.name}` would be its value",), "warning")
+
+
+def _with_note(error: SurgeryError, note: str | None) -> SurgeryError:
+    if not note:
+        return error
+    return SurgeryError(Diagnostic(d.code, d.message, d.span, (*d.notes, note), d.severity) for d in error.diagnostics)
