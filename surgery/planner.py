@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.diagnostics import SurgeryError, fail
 from surgery.plan import Plan
 from surgery.planning.context import Context
+from surgery.sinks.target import check_outputs
 from surgery.sources.base import Source
 from surgery.sources.given import Given
 from surgery.steps.sequence import apply_steps
@@ -49,7 +50,7 @@ def make_plan(
     if bound.expect is not None:
         subject = bound.expect.check_plan(subject, context)
     wanted = bound.outputs if outputs is None else outputs
-    _check_outputs(wanted, subject, context)
+    check_outputs(wanted, subject, context)
     context.raise_errors()
     plan = Plan(
         recipe=recipe,
@@ -116,14 +117,3 @@ def _open_together(sources: Mapping[str, Source], context: Context) -> Subject:
     if wrong:
         raise SurgeryError(d for error in wrong for d in error.diagnostics)
     return Subject(entries)
-
-
-def _check_outputs(outputs: tuple[Output, ...], subject: Subject, context: Context) -> None:
-    """Whether the result can be written as the outputs say; each error is reported."""
-    from surgery.sinks.target import check_output
-
-    for output in outputs:
-        try:
-            check_output(output, subject, context)
-        except SurgeryError as error:
-            context.diagnostics.extend(error.diagnostics)

@@ -1,22 +1,26 @@
-"""What a sink is: a format, the suffixes that ask for it, and a function that writes it."""
+"""What a sink is: a format, the suffixes that ask for it, and a function that lays a result out as files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from surgery.diagnostics import Span
 from surgery.fields import anything, boolean, key, main, one_of, option, string
+from surgery.sinks.layout import Layout
+from surgery.tensors.expr import TensorExpr
 
 if TYPE_CHECKING:
     from surgery.tensors.subject import Subject
 
-__all__ = ["Output", "Progress", "Sink", "Written"]
+__all__ = ["Embed", "Output", "Progress", "Request", "Sink", "Written"]
 
 #: called with the number of bytes that were written since the last call
 Progress: TypeAlias = Callable[[int], None]
+#: reads a tensor whose bytes have to stand in the middle of other data; in a plan, zeros of the same length
+Embed: TypeAlias = Callable[[TensorExpr], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,31 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a sink is asked for, beside the tensors.
+
+    Attributes:
+        directory: whether the result goes to a directory.
+        shard_size: the most bytes of tensors in one file; None for no limit.
+        metadata: string pairs for the file.
+        provenance: string pairs that say where it came from; never a time.
+        keep: whether the rest of the checkpoint is written too.
+        entry: where in the rest the state dict stands; None for where it stood.
+        span: the output's place in the recipe.
+    """
+
+    directory: bool = False
+    shard_size: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    keep: bool = False
+    entry: tuple[str, ...] | None = None
+    span: Span | None = None
+
+
 class Sink:
-    """The base of all sinks.
+    """The base of all sinks. Adding one is adding one file.
 
     Attributes:
         suffixes: file suffixes that ask for this format where none is named.
@@ -58,13 +85,13 @@ class Sink:
 
     suffixes: ClassVar[tuple[str, ...]] = ()
 
-    def check(self, subject: Subject, output: Output) -> None:
+    def check(self, subject: Subject, request: Request) -> None:
         """Raise a `SurgeryError` if `subject` cannot be written like this (from the plan alone)."""
 
-    def size(self, subject: Subject, output: Output) -> int:
-        """About how many bytes will be written."""
+    def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
+        """The files, byte by byte, for what `check` accepts. The same for the same arguments, always."""
         raise NotImplementedError
 
-    def write(self, subject: Subject, output: Output, target: Path, progress: Progress) -> Written:
-        """Write `subject` to `target`, which is whole or not there at all when this returns or raises."""
-        raise NotImplementedError
+    def replaceable(self, name: str) -> bool:
+        """Whether a file of this name, in a directory that is replaced, is one that this sink writes."""
+        return False

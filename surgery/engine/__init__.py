@@ -1,0 +1,1 @@
+"""Execution: from expressions to bytes in files and to tensors in memory."""

@@ -1,0 +1,82 @@
+"""What an execution will take, from expressions alone: bytes read, bytes written, peak memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from surgery.engine.pool import BUDGET, workers
+from surgery.engine.tasks import tasks_of
+from surgery.engine.values import nodes
+from surgery.plan import Cost, Plan
+from surgery.sinks.layout import Layout
+from surgery.sinks.target import targets_of
+from surgery.tensors.expr import Stored, Strided, TensorExpr
+
+__all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
+
+#: one buffer for each thread that copies
+_BUFFERS = 1 << 20
+
+
+def cost_of(plan: Plan) -> Cost:
+    """The cost of a plan: of writing its outputs, or, where it has none, of a result in memory."""
+    if not plan.outputs:
+        return cost_in_memory({id(e.expr): e.expr for e in plan.subject.entries.values()}.values())
+    targets = targets_of(plan.outputs, Path(plan.recipe.directory))
+    return cost_of_layouts([t.sink.layout(plan.subject, t.request, blank) for t in targets])
+
+
+def blank(expr: TensorExpr) -> bytes:
+    """What stands in a plan for bytes that are not read yet."""
+    return bytes(expr.spec.nbytes)
+
+
+def cost_of_layouts(layouts: Iterable[Layout]) -> Cost:
+    """The cost of writing files."""
+    files = [file for layout in layouts for file in layout.files]
+    read = peak = 0
+    for file in files:
+        exprs = [tensor.expr for tensor in file.tensors]
+        copied = [expr for expr in exprs if isinstance(expr, Stored)]
+        made = [expr for expr in exprs if not isinstance(expr, Stored)]
+        tasks = tasks_of(made)
+        read += sum(expr.spec.nbytes for expr in copied) + _read(made, [task.members for task in tasks])
+        peak = max(peak, _together([task.memory for task in tasks]))
+    return Cost(read, sum(file.size for file in files), peak + workers() * _BUFFERS if files else 0)
+
+
+def cost_in_memory(exprs: Iterable[TensorExpr]) -> Cost:
+    """The cost of holding the values of some expressions, each once."""
+    exprs = list(exprs)
+    tasks = tasks_of(exprs)
+    results = sum(expr.spec.nbytes for expr in exprs)
+    # what a task needs beyond its results
+    beyond = [max(0, task.memory - sum(exprs[n].spec.nbytes for n in task.members)) for task in tasks]
+    return Cost(_read(exprs, [task.members for task in tasks]), 0, results + _together(beyond))
+
+
+def _together(memory: list[int]) -> int:
+    """The most memory of jobs that run at the same time: as many as there are threads, within the budget."""
+    largest = sorted(memory, reverse=True)[: workers()]
+    return max([*largest[:1], min(sum(largest), BUDGET)])
+
+
+def _read(exprs: list[TensorExpr], tasks: Iterable[Iterable[int]]) -> int:
+    """Bytes read by tasks, each of which reads a leaf once."""
+    total = 0
+    for members in tasks:
+        for node in nodes(exprs[number] for number in members):
+            if isinstance(node, Stored):
+                total += node.spec.nbytes
+            elif isinstance(node, Strided):
+                total += min(node.storage.length, _span(node))
+    return total
+
+
+def _span(expr: Strided) -> int:
+    """From the first to the last element, in bytes."""
+    if not expr.spec.numel:
+        return 0
+    last = sum((size - 1) * stride for size, stride in zip(expr.spec.shape, expr.strides, strict=True))
+    return (last + 1) * expr.spec.dtype.size

@@ -1,0 +1,105 @@
+"""A result in memory: key -> tensor, tied keys one tensor, nothing shared with what the caller gave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from surgery.engine.pool import Job, run_jobs
+from surgery.engine.reading import SourceFiles
+from surgery.engine.tasks import tasks_of
+from surgery.engine.values import Failure, Values, explain, nodes
+from surgery.tensors.expr import Held, TensorExpr
+from surgery.tensors.subject import Entry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["materialise"]
+
+
+def materialise(
+    entries: Mapping[str, Entry], *, share: bool = False, sizes: Mapping[str, int] | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a subject, in its order.
+
+    Keys that hold the same expression get the same tensor object, unless they are placed on different devices. Every
+    other two tensors have storages of their own, each as large as its tensor, contiguous except where a tensor that was
+    given is not. At most the result and what `surgery.engine.pool.BUDGET` allows is in memory at a time.
+
+    Args:
+        entries: key -> entry.
+        share: whether a tensor that was given and not changed may be returned as it is.
+        sizes: how large source files were when the plan was made; one of another size is an error.
+
+    Raises:
+        SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``, ``no-memory``.
+    """
+    keys: dict[int, str] = {}
+    for key, entry in entries.items():
+        keys.setdefault(id(entry.expr), key)
+    named = list(keys.values())
+    exprs = [entries[key].expr for key in named]
+    with SourceFiles(sizes) as files:
+        collector = _Collector(named, [entries[key] for key in named], files, share=share)
+        jobs = [Job(lambda m=task.members: collector.run(m), task.memory) for task in tasks_of(exprs)]  # type: ignore[misc]
+        run_jobs(jobs)
+    made = {id(expr): tensor for expr, tensor in zip(exprs, collector.tensors, strict=True)}
+    placed: dict[tuple[int, str | None], Tensor] = {}
+    for entry in entries.values():
+        where = (id(entry.expr), entry.device)
+        if where not in placed:
+            tensor = made[id(entry.expr)]
+            placed[where] = tensor if entry.device is None else tensor.to(entry.device)
+    return {key: placed[id(entry.expr), entry.device] for key, entry in entries.items()}
+
+
+class _Collector:
+    """Evaluates tasks, and sees to it that every result has a storage of its own."""
+
+    def __init__(self, keys: Sequence[str], entries: Sequence[Entry], files: SourceFiles, *, share: bool) -> None:
+        self.tensors: list[Tensor] = [None] * len(keys)  # type: ignore[list-item]
+        self._keys = keys
+        self._entries = entries
+        self._files = files
+        self._share = share
+        self._lock = threading.Lock()
+        self._storages = _held_storages(entries)
+
+    def run(self, members: Sequence[int]) -> None:
+        """Evaluate the expressions with these numbers."""
+        values = Values((self._entries[number].expr for number in members), self._files)
+        for number in members:
+            entry = self._entries[number]
+            try:
+                tensor = values.take(entry.expr)
+            except Failure as failure:
+                raise explain(failure, self._keys[number], entry.trail) from failure.error
+            self.tensors[number] = self._own(tensor, entry.expr)
+
+    def _own(self, tensor: Tensor, expr: TensorExpr) -> Tensor:
+        assert tuple(tensor.shape) == expr.spec.shape, "results are as planned"
+        if isinstance(expr, Held):
+            return tensor if self._share else tensor.clone()
+        if self._is_alone(tensor):
+            return tensor
+        own = tensor.contiguous()
+        return own if self._is_alone(own) else own.clone()
+
+    def _is_alone(self, tensor: Tensor) -> bool:
+        """Whether a tensor is contiguous, fills its storage, and is the first with that storage; it is noted then."""
+        storage = tensor.untyped_storage()
+        whole = tensor.is_contiguous() and storage.nbytes() == tensor.nbytes and not tensor._is_view()
+        with self._lock:
+            if not whole or storage.data_ptr() in self._storages:
+                return False
+            if tensor.numel():
+                self._storages.add(storage.data_ptr())
+            return True
+
+
+def _held_storages(entries: Sequence[Entry]) -> set[int]:
+    """Where the tensors that were given lie."""
+    held = (node.tensor for node in nodes(e.expr for e in entries) if isinstance(node, Held))
+    return {t.untyped_storage().data_ptr() for t in held if hasattr(t, "untyped_storage") and t.numel()}

@@ -1,0 +1,131 @@
+"""A plan carried out: all outputs are written under temporary names, and then get their names together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from surgery.diagnostics import SurgeryError, fail
+from surgery.engine.leaves import bytes_of_tensor, needs_torch, numpy_bytes
+from surgery.engine.reading import SourceFiles
+from surgery.engine.stream import OpenFile, write_files
+from surgery.engine.values import Failure, Values, explain
+from surgery.files.atomic import DirectoryDraft, Draft, FileDraft
+from surgery.files.signals import termination_raised
+from surgery.sinks.base import Progress, Written
+from surgery.sinks.layout import Layout
+from surgery.sinks.target import Target, targets_of
+from surgery.tensors.expr import TensorExpr
+from surgery.tensors.spec import format_bytes
+from surgery.tensors.subject import Subject
+
+if TYPE_CHECKING:
+    from surgery.plan import Plan
+
+__all__ = ["write_outputs", "write_targets"]
+
+
+def write_outputs(
+    plan: Plan, progress: Progress | None = None, *, provenance: Mapping[str, str] | None = None
+) -> tuple[Written, ...]:
+    """Write the outputs of a plan: all of them, or none.
+
+    (Should a name be taken between the check and the end, an output before it may have got its own already.)
+
+    Args:
+        plan: what is written.
+        progress: called with numbers of bytes as they are written.
+        provenance: string pairs that say where the result came from; never a time.
+
+    Raises:
+        SurgeryError: codes ``output``, ``output-exists``, ``no-space``, ``source-changed``, ``corrupt-checkpoint``,
+            ``execution``, ``no-memory``. What stood at the outputs' paths is as it was.
+    """
+    targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance)
+    return write_targets(plan.subject, targets, progress, sizes=plan.files)
+
+
+def write_targets(
+    subject: Subject,
+    targets: Sequence[Target],
+    progress: Progress | None = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+) -> tuple[Written, ...]:
+    """Write a subject to resolved outputs; see `write_outputs`.
+
+    Every output is complete before the first gets its name, so that an output may stand where a source is.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(termination_raised())
+        files = stack.enter_context(SourceFiles(sizes))
+        layouts = [target.sink.layout(subject, target.request, lambda e: _embedded(e, files)) for target in targets]
+        _check_space(targets, layouts)
+        drafts = [stack.enter_context(_draft(target)) for target in targets]
+        opened = [
+            file
+            for draft, layout, target in zip(drafts, layouts, targets, strict=True)
+            for file in _open_files(draft, layout, target)
+        ]
+        write_files(opened, files, progress or _ignore)
+        for draft in drafts:
+            draft.publish()
+    return tuple(map(_written, targets, layouts))
+
+
+def _ignore(count: int) -> None:
+    pass
+
+
+def _draft(target: Target) -> Draft:
+    span = target.request.span
+    if target.request.directory:
+        replaceable = target.sink.replaceable
+        return DirectoryDraft(target.path, overwrite=target.overwrite, span=span, replaceable=replaceable)
+    return FileDraft(target.path, overwrite=target.overwrite, span=span)
+
+
+def _open_files(draft: Draft, layout: Layout, target: Target) -> list[OpenFile]:
+    found = []
+    for file in layout.files:
+        descriptor = draft.create(file.name) if isinstance(draft, DirectoryDraft) else draft.descriptor  # type: ignore[attr-defined]
+        found.append(OpenFile(file, descriptor, target.path / file.name, target.request.span))
+    return found
+
+
+def _written(target: Target, layout: Layout) -> Written:
+    files = {file.name or target.path.name: file.size for file in layout.files}
+    return Written(target.path, files, layout.tensors, layout.notes)
+
+
+def _embedded(expr: TensorExpr, files: SourceFiles) -> bytes:
+    """The bytes of a tensor that stands in the middle of other data."""
+    if not needs_torch(expr):
+        return bytes(numpy_bytes(expr, files))
+    try:
+        return bytes(bytes_of_tensor(Values([expr], files).take(expr)))
+    except Failure as failure:
+        raise explain(failure, "an array of the checkpoint", ()) from failure.error
+
+
+def _check_space(targets: Sequence[Target], layouts: Sequence[Layout]) -> None:
+    """Refuse what cannot fit before anything is written. What is shared on disk would need less: nobody can know."""
+    wanted: dict[int, int] = {}
+    for target, layout in zip(targets, layouts, strict=True):
+        nearest = next(p for p in (target.path.absolute(), *target.path.absolute().parents) if p.is_dir())
+        device = os.stat(nearest).st_dev
+        wanted[device] = wanted.get(device, 0) + layout.size
+        state = os.statvfs(nearest)
+        free = state.f_bavail * state.f_frsize
+        if wanted[device] > free:
+            raise _too_large(target, wanted[device], free)
+
+
+def _too_large(target: Target, wanted: int, free: int) -> SurgeryError:
+    message = (
+        f"no space for `{target.path}`: {format_bytes(wanted)} are to be written, and {format_bytes(free)} are free"
+    )
+    return fail("no-space", message, target.request.span, ("nothing was written",))

@@ -1,0 +1,116 @@
+"""Source files, opened once and kept open, so that what a plan reads is not swapped under it; never mapped."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import zlib
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from surgery.diagnostics import SurgeryError, fail
+from surgery.tensors.expr import ByteRange
+
+__all__ = ["SourceFiles", "damaged", "shrunk"]
+
+#: the most that one call reads, so that an interruption is not kept waiting
+_PIECE = 64 << 20
+
+
+class SourceFiles:
+    """The files that byte ranges name. May be used by several threads.
+
+    Args:
+        sizes: how large files were when the plan was made; one of another size has changed.
+    """
+
+    def __init__(self, sizes: Mapping[str, int] | None = None) -> None:
+        self._sizes = sizes or {}
+        self._open: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def descriptor(self, path: str) -> int:
+        """The open file.
+
+        Raises:
+            SurgeryError: code ``source-changed``: it is not there any more, or of another size than it was.
+        """
+        with self._lock:
+            if path not in self._open:
+                self._open[path] = self._opened(path)
+            return self._open[path]
+
+    def _opened(self, path: str) -> int:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            message = f"`{path}` cannot be opened any more: {error.strerror}"
+            raise fail("source-changed", message, cause=error) from error
+        status = os.fstat(descriptor)
+        expected = self._sizes.get(path, status.st_size)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != expected:
+            os.close(descriptor)
+            raise fail("source-changed", f"`{path}` had {expected} bytes, and has {status.st_size} now")
+        return descriptor
+
+    def read_into(self, piece: ByteRange, view: memoryview) -> None:
+        """Fill `view`, as long as the range, with its bytes, and check them against its CRC-32 where it is known.
+
+        Raises:
+            SurgeryError: codes ``source-changed`` and ``corrupt-checkpoint``.
+        """
+        assert len(view) == piece.length, "a range is read whole"
+        descriptor = self.descriptor(piece.path)
+        at, crc = 0, 0
+        while at < piece.length:
+            window = view[at : at + (_PIECE if piece.crc is None else 1 << 20)]
+            count = pread_into(descriptor, window, piece.offset + at, piece.path)
+            if piece.crc is not None:
+                crc = zlib.crc32(window[:count], crc)
+            at += count
+        if piece.crc is not None and crc != piece.crc:
+            raise damaged(piece)
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            for descriptor in self._open.values():
+                os.close(descriptor)
+            self._open.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def pread_into(descriptor: int, window: memoryview, offset: int, path: str) -> int:
+    """Read at least one byte from `offset` into `window`; how many.
+
+    Raises:
+        SurgeryError: code ``source-changed``: the file ends there, or cannot be read.
+    """
+    try:
+        count = os.preadv(descriptor, [window], offset)
+    except OSError as error:
+        raise fail("source-changed", f"`{path}` cannot be read: {error.strerror}", cause=error) from error
+    if count == 0:
+        raise shrunk(path, offset)
+    return count
+
+
+def shrunk(path: str, offset: int) -> SurgeryError:
+    """The error about a file that ends where data should be."""
+    return fail("source-changed", f"`{path}` ends at byte {offset} now: it was cut while it was read")
+
+
+def damaged(piece: ByteRange) -> SurgeryError:
+    """The error about bytes that are not what their checksum says."""
+    where = f"{piece.length} bytes from byte {piece.offset}"
+    note = "the CRC-32 of the file is not that of its data: it was damaged after it was written"
+    return fail("corrupt-checkpoint", f"`{piece.path}`: {where} are damaged", notes=(note,))

@@ -1,0 +1,321 @@
+"""The only place that opens files for writing.
+
+A draft is written under a temporary name beside its target. Publishing it gives it the target's name in one step, when
+its bytes are on the disk; until then, and after whatever failure, the target is what it was. The order is: temporary
+name -> write -> owner and mode -> fsync -> rename -> fsync of the directory.
+
+What a name stands for:
+
+- A symbolic link is followed: the file that it leads to is replaced, the link stays.
+- Of a hard link only the one name is replaced; the others keep the old content.
+- Missing parent directories are made, and removed again where nothing was published into them.
+- Nothing is written over anything that is no regular file, or no directory of shards.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from surgery.diagnostics import Span, SurgeryError, fail
+from surgery.files.exchange import exchange
+from surgery.files.failures import output_errors
+from surgery.files.litter import hold, still_named, sweep, temporary_name, unlink_tree
+
+__all__ = ["DirectoryDraft", "Draft", "FileDraft", "check_directory", "check_file", "follow"]
+
+
+def _already_there(path: Path, span: Span | None = None) -> SurgeryError:
+    """The error about an output that exists and may not be replaced."""
+    notes = ("`overwrite: true` in the recipe, `--force` or `overwrite=True` allow to replace it",)
+    return fail("output-exists", f"`{path}` is already there", span, notes)
+
+
+def follow(path: Path) -> Path:
+    """The path that is really written: absolute, symbolic links followed."""
+    return Path(os.path.realpath(path))
+
+
+class Draft:
+    """What is being written, under a temporary name; in a ``with`` block, discarded unless published.
+
+    Attributes:
+        target: what it will be, symbolic links followed.
+        path: the temporary path.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool = False, span: Span | None = None) -> None:
+        self.shown = target
+        self.target = follow(target)
+        self.overwrite = overwrite
+        self._span = span
+        self._open: dict[str, int] = {}
+        self._made: list[Path] = []
+        self._published = False
+        self.path = self.target.parent / temporary_name()
+        try:
+            with output_errors(self.shown, span):
+                self._examine()
+                self._make_parents()
+                sweep(self.target.parent)
+                self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _examine(self) -> None:
+        """Refuse what publishing would refuse, as far as it is known before any work."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        """Make the temporary file or directory, locked."""
+        while True:
+            self._open[""] = self._create(self.path)
+            hold(self._open[""])
+            if still_named(self._open[""], self.path):
+                return
+            os.close(self._open.pop(""))
+            self.path = self.target.parent / temporary_name()
+
+    def _create(self, path: Path) -> int:
+        raise NotImplementedError
+
+    def _make_parents(self) -> None:
+        missing = [p for p in (self.target.parent, *self.target.parent.parents) if not p.exists()]
+        for parent in reversed(missing):
+            # another run may make it at the same time; then it is not ours to remove
+            with suppress(FileExistsError):
+                os.mkdir(parent)
+                self._made.append(parent)
+
+    def publish(self) -> None:
+        """Give the draft its name. When this returns, it is on the disk.
+
+        Raises:
+            SurgeryError: code ``output-exists`` where the target is there and may not be replaced; ``no-space``,
+                ``output``. Nothing has changed then.
+        """
+        with output_errors(self.shown, self._span):
+            self._finish()
+            self._rename()
+            self._published = True
+            self._made.clear()
+            _sync_directory(self.target.parent)
+        self.close()
+
+    def _finish(self) -> None:
+        raise NotImplementedError
+
+    def _rename(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close what is open; discard the draft if it was not published."""
+        try:
+            if not self._published:
+                with suppress(OSError):
+                    # a later run sweeps what cannot be removed now
+                    unlink_tree(self.path)
+        finally:
+            for descriptor in self._open.values():
+                os.close(descriptor)
+            self._open.clear()
+            for parent in reversed(self._made):
+                with suppress(OSError):
+                    os.rmdir(parent)
+            self._made.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FileDraft(Draft):
+    """A file that is being written, through `descriptor` (for reading and writing, at any offset)."""
+
+    @property
+    def descriptor(self) -> int:
+        """The open temporary file."""
+        return self._open[""]
+
+    def _examine(self) -> None:
+        check_file(self.shown, self.overwrite, self._span)
+
+    def _create(self, path: Path) -> int:
+        return _create(path)
+
+    def _finish(self) -> None:
+        if self.overwrite:
+            _inherit(self.descriptor, self.target)
+        os.fsync(self.descriptor)
+
+    def _rename(self) -> None:
+        if self.overwrite:
+            self._examine()
+            os.replace(self.path, self.target)
+            return
+        try:
+            # unlike a rename, a link never replaces anything, even what was made a moment ago
+            os.link(self.path, self.target)
+        except FileExistsError:
+            raise _already_there(self.shown, self._span) from None
+        except OSError:
+            _rename_into_reserved(self.path, self.target, lambda: _already_there(self.shown, self._span))
+        else:
+            os.unlink(self.path)
+
+
+class DirectoryDraft(Draft):
+    """A directory of files that is being written; `create` opens a file in it.
+
+    Args:
+        replaceable: whether a file of a directory that is replaced may go. One that may not is an error, so that
+            nothing is lost that is not written anew.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        *,
+        overwrite: bool = False,
+        span: Span | None = None,
+        replaceable: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        self._replaceable = replaceable
+        super().__init__(target, overwrite=overwrite, span=span)
+
+    def _examine(self) -> None:
+        check_directory(self.shown, self.overwrite, self._replaceable, self._span)
+
+    def _create(self, path: Path) -> int:
+        os.mkdir(path)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def create(self, name: str) -> int:
+        """A new file of the directory, open for reading and writing."""
+        with output_errors(self.shown, self._span):
+            self._open[name] = _create(self.path / name)
+        return self._open[name]
+
+    def _finish(self) -> None:
+        for name, descriptor in self._open.items():
+            if name:
+                os.fsync(descriptor)
+        if self.overwrite:
+            _inherit(self._open[""], self.target)
+        os.fsync(self._open[""])
+
+    def _rename(self) -> None:
+        self._examine()
+        if not self.target.is_dir() or not os.listdir(self.target):
+            # of directories, a rename replaces none but empty ones
+            os.rename(self.path, self.target)
+        elif exchange(self.path, self.target):
+            unlink_tree(self.path)
+        else:
+            aside = self.target.parent / temporary_name()
+            os.rename(self.target, aside)
+            try:
+                os.rename(self.path, self.target)
+            except OSError:
+                os.rename(aside, self.target)
+                raise
+            unlink_tree(aside)
+
+
+def check_file(path: Path, overwrite: bool, span: Span | None = None) -> None:
+    """Whether a file may be published at `path`.
+
+    Raises:
+        SurgeryError: ``output-exists`` where it is there and may not be replaced; ``output`` where what is there is no
+            regular file, or what should be a directory above it is none.
+    """
+    _check_parents(path, span)
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise fail("output", f"`{path}` is {what}", span, ("a file of a new name, please",))
+    if not overwrite:
+        raise _already_there(path, span)
+
+
+def check_directory(path: Path, overwrite: bool, replaceable: Callable[[str], bool], span: Span | None = None) -> None:
+    """Whether a directory may be published at `path`: there is none, or an empty one, or it may be replaced.
+
+    Raises:
+        SurgeryError: ``output-exists`` where it is there and may not be replaced; ``output`` where what is there is no
+            directory, or holds a file that would be lost.
+    """
+    _check_parents(path, span)
+    try:
+        names = sorted(os.listdir(path))
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise fail("output", f"`{path}` is a file, and shards go to a directory", span) from None
+    if names and not overwrite:
+        raise _already_there(path, span)
+    foreign = [name for name in names if not (replaceable(name) and (path / name).is_file())]
+    if foreign:
+        listed = ", ".join(f"`{name}`" for name in foreign[:3]) + (", …" if len(foreign) > 3 else "")
+        notes = ("write to a new directory, and copy there what should stand beside the weights",)
+        raise fail("output", f"`{path}` holds what would be lost: {listed}", span, notes)
+
+
+def _check_parents(path: Path, span: Span | None) -> None:
+    """The nearest directory above that is there must be one, and writable."""
+    nearest = next(parent for parent in follow(path).parents if os.path.lexists(parent))
+    if not nearest.is_dir():
+        raise fail("output", f"`{path}` cannot be written: `{nearest}` is no directory", span)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise fail("output", f"`{path}` cannot be written: the directory `{nearest}` is not writable", span)
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+
+
+def _inherit(descriptor: int, target: Path) -> None:
+    """Give a draft the owner and the mode of what it replaces; a new file has those of the process and its umask."""
+    try:
+        old = os.stat(target)
+    except FileNotFoundError:
+        return
+    if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+        with suppress(PermissionError):
+            # only a privileged user can give files away; `cp` leaves it at that too
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def _rename_into_reserved(path: Path, target: Path, taken: Callable[[], SurgeryError]) -> None:
+    """Rename without replacing, where the file system has no hard links: an empty file reserves the name first."""
+    try:
+        os.close(_create(target))
+    except FileExistsError:
+        raise taken() from None
+    try:
+        os.replace(path, target)
+    except OSError:
+        os.unlink(target)
+        raise
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

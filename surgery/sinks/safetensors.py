@@ -1,0 +1,202 @@
+"""safetensors: a JSON header, then the tensors one after the other; or shards of it with an index.
+
+The layout follows the format's specification: eight bytes with the length of the header, little-endian; the header,
+padded with blanks; the data without holes. As in the official library wider elements come first, so that every tensor
+is aligned to its element size. Format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from surgery.diagnostics import Diagnostic, SurgeryError, escape, fail
+from surgery.sinks import SINKS
+from surgery.sinks.base import Embed, Request, Sink
+from surgery.sinks.layout import Block, FileLayout, Layout, Placed
+from surgery.tensors.spec import Spec, format_bytes
+
+if TYPE_CHECKING:
+    from surgery.tensors.subject import Entry, Subject
+
+__all__ = ["ALIASES", "SafetensorsSink"]
+
+#: the metadata pair that names tied tensors, as JSON: alias -> the name under which the tensor is written
+ALIASES = "surgery.aliases"
+#: pairs of ours begin so; those of an input file do not describe the output
+_OURS = "surgery."
+_HEADER_LIMIT = 100_000_000
+_NAMES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ",
+    "float8_e8m0fnu": "F8_E8M0",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint64": "U64",
+    "uint32": "U32",
+    "uint16": "U16",
+    "uint8": "U8",
+    "bool": "BOOL",
+    "complex64": "C64",
+}
+_SHARD = re.compile(r"model(-\d{5,}-of-\d{5,})?\.safetensors(\.index\.json)?")
+
+
+@SINKS.register("safetensors")
+class SafetensorsSink(Sink):
+    """Writes safetensors files: one, or a directory of shards with an index as transformers and diffusers read it."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".safetensors",)
+
+    def check(self, subject: Subject, request: Request) -> None:
+        found: list[Diagnostic] = []
+
+        def report(message: str, *notes: str) -> None:
+            found.append(Diagnostic("not-in-this-format", message, request.span, notes))
+
+        if request.keep:
+            report("safetensors holds tensors and nothing else", "`container: keep` wants `format: torch`")
+        extra = subject.rest.extra if subject.rest is not None else {}
+        if extra:
+            names = _listed(extra)
+            report(f"safetensors holds tensors only, and {names} is none", "`format: torch` holds it")
+        if "__metadata__" in subject.entries:
+            report("a tensor named `__metadata__` would make the file unreadable", "`rename` gives it another name")
+        odd = [key for key in subject.entries if not _encodable(key)]
+        if odd:
+            report(f"safetensors keys are Unicode text, and {_listed(odd)} is not", "`rename` gives it another name")
+        for name in sorted({entry.spec.dtype.name for entry in subject.entries.values()} - set(_NAMES)):
+            keys = [key for key, entry in subject.entries.items() if entry.spec.dtype.name == name]
+            report(
+                f"safetensors has no {name}, and {_listed(keys)} is of it", "`cast` changes it; `format: torch` has it"
+            )
+        if found:
+            raise SurgeryError(found)
+
+    def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
+        owners = _owners(subject.entries)
+        metadata = _metadata(subject.metadata, request)
+        shards = _shards(owners, request.shard_size)
+        notes = _alias_notes(owners)
+        if not request.directory:
+            return Layout((_file("", owners, metadata),), False, len(subject.entries), notes)
+        if len(shards) == 1:
+            return Layout((_file("model.safetensors", owners, metadata),), True, len(subject.entries), notes)
+        names = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
+        files = [_file(name, shard, metadata) for name, shard in zip(names, shards, strict=True)]
+        files.append(_index(names, shards))
+        return Layout(tuple(files), True, len(subject.entries), notes)
+
+    def replaceable(self, name: str) -> bool:
+        return _SHARD.fullmatch(name) is not None
+
+
+def _encodable(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Owner:
+    """A tensor that is written, under the first of its names."""
+
+    def __init__(self, key: str, entry: Entry) -> None:
+        self.key = key
+        self.entry = entry
+        self.aliases: list[str] = []
+
+    @property
+    def spec(self) -> Spec:
+        return self.entry.spec
+
+
+def _owners(entries: Mapping[str, Entry]) -> list[_Owner]:
+    owners: dict[int, _Owner] = {}
+    for key, entry in entries.items():
+        known = owners.get(id(entry.expr))
+        if known is None:
+            owners[id(entry.expr)] = _Owner(key, entry)
+        else:
+            known.aliases.append(key)
+    return list(owners.values())
+
+
+def _shards(owners: Sequence[_Owner], limit: int | None) -> list[list[_Owner]]:
+    """Tensors in order, as many to a shard as fit; one that is larger than the limit is alone."""
+    if limit is None:
+        return [list(owners)]
+    shards: list[list[_Owner]] = []
+    size = 0
+    for owner in owners:
+        if not shards or size + owner.spec.nbytes > limit:
+            shards.append([])
+            size = 0
+        shards[-1].append(owner)
+        size += owner.spec.nbytes
+    return shards or [[]]
+
+
+def _file(name: str, owners: Iterable[_Owner], metadata: Mapping[str, str]) -> FileLayout:
+    ordered = sorted(owners, key=lambda owner: -owner.spec.dtype.size)
+    pairs = dict(metadata)
+    aliases = {alias: owner.key for owner in ordered for alias in owner.aliases}
+    if aliases:
+        pairs[ALIASES] = json.dumps(aliases, sort_keys=True)
+    header: dict[str, Any] = {"__metadata__": dict(sorted(pairs.items()))}
+    at = 0
+    places: list[int] = []
+    for owner in ordered:
+        end = at + owner.spec.nbytes
+        shape = list(owner.spec.shape)
+        header[owner.key] = {"dtype": _NAMES[owner.spec.dtype.name], "shape": shape, "data_offsets": [at, end]}
+        places.append(at)
+        at = end
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > _HEADER_LIMIT:
+        message = f"the header of a safetensors file takes at most {format_bytes(_HEADER_LIMIT)}: too many tensors"
+        raise fail("not-in-this-format", message, notes=("`shard_size` makes several files",))
+    start = 8 + len(text)
+    tensors = tuple(
+        Placed(start + place, owner.key, owner.entry.expr, owner.entry.trail)
+        for place, owner in zip(places, ordered, strict=True)
+    )
+    return FileLayout(name, start + at, (Block(0, len(text).to_bytes(8, "little") + text),), tensors)
+
+
+def _index(names: Sequence[str], shards: Sequence[Sequence[_Owner]]) -> FileLayout:
+    """The index of shards, as `transformers` writes it: it names what the shards hold, and so no aliases."""
+    where = {owner.key: name for name, shard in zip(names, shards, strict=True) for owner in shard}
+    total = sum(owner.spec.nbytes for shard in shards for owner in shard)
+    index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(where.items()))}
+    text = (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
+    return FileLayout("model.safetensors.index.json", len(text), (Block(0, text),), ())
+
+
+def _metadata(source: Mapping[str, str], request: Request) -> dict[str, str]:
+    kept = {name: value for name, value in source.items() if not name.startswith(_OURS)}
+    return {**kept, "format": "pt", **request.metadata, **request.provenance}
+
+
+def _alias_notes(owners: Iterable[_Owner]) -> tuple[str, ...]:
+    tied = [owner for owner in owners if owner.aliases]
+    return tuple(
+        f"`{escape(owner.key)}` is written once, with {_listed(owner.aliases)} as another name of it" for owner in tied
+    )
+
+
+def _listed(keys: Iterable[str]) -> str:
+    names = [f"`{escape(key)}`" for key in keys]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

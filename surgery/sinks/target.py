@@ -1,0 +1,177 @@
+"""What an output means: its path, its format, whether it is a file or a directory of shards; all checked before."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from surgery.diagnostics import SurgeryError, escape, fail
+from surgery.files.atomic import check_directory, check_file, follow
+from surgery.sinks import SINKS
+from surgery.sinks.base import Output, Request, Sink
+from surgery.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from surgery.planning.context import Context
+    from surgery.tensors.subject import Subject
+
+__all__ = ["Target", "check_output", "check_outputs", "parse_size", "resolve", "targets_of"]
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """An output, resolved: where it goes, what writes it, and how.
+
+    Attributes:
+        path: as it will be shown; relative to the caller's directory where the recipe is.
+        format: the name of the sink.
+    """
+
+    path: Path
+    format: str
+    sink: Sink
+    request: Request
+    overwrite: bool
+
+
+def resolve(output: Output, base: Path, provenance: Mapping[str, str] | None = None) -> Target:
+    """The target of an output.
+
+    Args:
+        output: what the recipe or the caller says.
+        base: the directory that a relative path is relative to, where the output has none of its own.
+        provenance: string pairs that say where the result came from; never a time.
+
+    Raises:
+        SurgeryError: code ``output-format``: an unknown suffix, a size that is none, shards of a format without them.
+    """
+    path = Path(output.base or base, os.path.expanduser(output.path))
+    limit = None if output.shard_size is None else parse_size(output.shard_size, output)
+    ends = output.path.endswith(("/", os.sep))
+    name = output.format or _by_suffix(path, output, directory=ends or limit is not None)
+    sink = SINKS[name]()
+    directory = ends or limit is not None or (name == "safetensors" and not path.suffix)
+    if directory and name != "safetensors":
+        note = "torch's formats are one file: leave out `shard_size`, and give the path a suffix such as `.pt`"
+        raise fail("output-format", f"`{name}` is not written as a directory of shards", output.span, (note,))
+    if limit is not None and path.suffix in _suffixes():
+        stem = escape(str(Path(output.path).with_suffix("")))
+        notes = (f"`path: {stem}/` with `shard_size`, or `{escape(output.path)}` without",)
+        raise fail("output-format", "with `shard_size` the output is a directory of shards", output.span, notes)
+    request = Request(
+        directory=directory,
+        shard_size=limit,
+        metadata=_pairs(output),
+        provenance=provenance or {},
+        keep=output.container == "keep",
+        entry=tuple(output.entry.split(".")) if output.entry else None,
+        span=output.span,
+    )
+    return Target(path, name, sink, request, output.overwrite)
+
+
+def _suffixes() -> dict[str, str]:
+    return {suffix: name for name in SINKS for suffix in SINKS[name].suffixes}
+
+
+def _by_suffix(path: Path, output: Output, *, directory: bool) -> str:
+    known = _suffixes()
+    found = known.get(path.suffix.lower())
+    if found is not None:
+        return found
+    if directory or not path.suffix:
+        return "safetensors"
+    near = did_you_mean(path.suffix, known)
+    notes = [near] if near else []
+    notes.append(f"known suffixes: {', '.join(known)}; or say it with `format`: {', '.join(SINKS)}")
+    notes.append("a path that ends with `/` is a directory of safetensors shards")
+    raise fail("output-format", f"no format goes by the suffix `{escape(path.suffix)}`", output.span, notes)
+
+
+def parse_size(value: Any, output: Output) -> int:
+    """A number of bytes: an integer, or text such as ``5GB``, in powers of 1000.
+
+    >>> parse_size("1.5 MB", Output("out/")), parse_size(4096, Output("out/"))
+    (1500000, 4096)
+
+    Raises:
+        SurgeryError: code ``output-format``: it is neither, or not positive.
+    """
+    size = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match:
+        size = int(float(match[1]) * _UNITS[match[2].upper()])
+    if size <= 0:
+        note = "a number of bytes, or text such as `5GB` or `500MB`, in powers of 1000"
+        raise fail("output-format", f"`shard_size` is not a size: `{escape(str(value))}`", output.span, (note,))
+    return size
+
+
+def _pairs(output: Output) -> dict[str, str]:
+    """The metadata of an output: numbers and booleans are written as text."""
+    if output.metadata is None:
+        return {}
+    plain = isinstance(output.metadata, dict) and all(
+        isinstance(value, str | int | float | bool) for value in output.metadata.values()
+    )
+    if not plain:
+        note = "such as `metadata: {author: Ada, license: mit}`"
+        raise fail("output-format", "`metadata` is a mapping of texts", output.span, (note,))
+    return {name: _text(value) for name, value in output.metadata.items()}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def targets_of(
+    outputs: Iterable[Output], base: Path, provenance: Mapping[str, str] | None = None
+) -> tuple[Target, ...]:
+    """The targets of all outputs of a plan.
+
+    Raises:
+        SurgeryError: as `resolve`.
+    """
+    return tuple(resolve(output, base, provenance) for output in outputs)
+
+
+def check_output(output: Output, subject: Subject, context: Context) -> Target:
+    """Whether `subject` can be written to an output, and may; nothing is written.
+
+    Raises:
+        SurgeryError: it cannot, or may not.
+    """
+    target = resolve(output, context.directory)
+    target.sink.check(subject, target.request)
+    span = target.request.span
+    if target.request.directory:
+        check_directory(target.path, target.overwrite, target.sink.replaceable, span)
+    else:
+        check_file(target.path, target.overwrite, span)
+    return target
+
+
+def check_outputs(outputs: Iterable[Output], subject: Subject, context: Context) -> None:
+    """Report everything that is wrong with the outputs of a plan, two of the same path included."""
+    taken: dict[Path, Path] = {}
+    for output in outputs:
+        try:
+            target = check_output(output, subject, context)
+        except SurgeryError as error:
+            context.diagnostics.extend(error.diagnostics)
+            continue
+        real = follow(target.path)
+        inside = next((p for p in (real, *real.parents) if p in taken), None)
+        over = next((p for p in taken if real in p.parents), None)
+        clash = inside or over
+        if clash is not None:
+            message = f"two outputs are written to one place: `{taken[clash]}` and `{target.path}`"
+            context.report("output", message, output.span)
+        taken[real] = target.path

@@ -1,0 +1,49 @@
+"""torch's files from before 1.6, written without torch: four pickles, then the storages one after the other.
+
+After ``_legacy_save`` of ``torch/serialization.py``: a magic number, a protocol version, a mapping with the byte order,
+the object, the keys of the storages; then for each key the number of elements in eight bytes, and the elements.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from surgery.sinks import SINKS
+from surgery.sinks.base import Embed, Request, Sink
+from surgery.sinks.layout import Block, FileLayout, Layout
+from surgery.sinks.pickling import Pickler, pickled
+from surgery.sinks.tree import check_tree, place, traits_of, tree_of
+
+if TYPE_CHECKING:
+    from surgery.tensors.subject import Subject
+
+__all__ = ["TorchLegacySink"]
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_VERSION = 1001
+_SYSTEM = {"protocol_version": _VERSION, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+
+
+@SINKS.register("torch-legacy")
+class TorchLegacySink(Sink):
+    """Writes what torch before 1.6 reads, and every torch since."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, subject: Subject, request: Request) -> None:
+        check_tree(subject, request)
+
+    def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
+        pickler = Pickler(embed, traits_of(subject, request), views=True)
+        body = pickler.dump(tree_of(subject, request))
+        keys = pickled([storage.key for storage in pickler.storages])
+        head = pickled(_MAGIC) + pickled(_VERSION) + pickled(_SYSTEM) + body + keys
+        blocks = [Block(0, head)]
+        at = len(head)
+        places = []
+        for storage in pickler.storages:
+            blocks.append(Block(at, storage.numel.to_bytes(8, "little")))
+            places.append(at + 8)
+            at += 8 + storage.expr.spec.nbytes
+        tensors = place(pickler.storages, places, subject)
+        return Layout((FileLayout("", at, tuple(blocks), tensors),), False, len(subject.entries))
