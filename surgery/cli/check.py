@@ -28,8 +28,7 @@ def command(recipes: tuple[str, ...]) -> int:
     status = 0
     for name in recipes:
         try:
-            load(name)
-            found[name] = ()
+            found[name] = load(name).warnings
         except SurgeryError as error:
             found[name] = error.diagnostics
             status = status or error.exit_code

@@ -85,9 +85,9 @@ def recipe_argument(function: F) -> F:
 def _complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
     from click.shell_completion import CompletionItem
 
-    from surgery.cli.shipped import shipped_recipes
+    from surgery.library import shipped
 
-    names = [CompletionItem(name) for name in shipped_recipes() if name.startswith(incomplete)]
+    names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
     return [*names, CompletionItem(incomplete, type="file")]
 
 

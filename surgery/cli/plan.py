@@ -27,9 +27,9 @@ def command(
 
     `layers.{0-11}.w` stands for exactly these twelve keys.
     """
-    from surgery.api import load
+    from surgery.cli.loading import plan_of
 
-    plan = load(recipe).plan(params=params, allow=allow, output=output, overwrite=force)
+    plan = plan_of(recipe, params, allow=allow, output=output, overwrite=force)
     current = session()
     if current.json:
         from surgery.report.json import plan_document

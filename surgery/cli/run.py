@@ -33,10 +33,9 @@ def command(recipe: str, params: Mapping[str, Any], output: str | None, force: b
 
     The recipe is planned first, and nothing is written unless the whole plan is sound.
     """
-    from surgery.api import load
+    from surgery.cli.loading import plan_of
 
-    loaded = load(recipe)
-    execute(loaded.plan(params=params, allow=allow, output=output, overwrite=force))
+    execute(plan_of(recipe, params, allow=allow, output=output, overwrite=force))
 
 
 def execute(plan: Any) -> None:

@@ -11,6 +11,7 @@ from surgery.suggest import did_you_mean
 
 __all__ = ["Misused", "diagnostic_of"]
 
+_EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -54,6 +55,9 @@ def _plain(error: click.ClickException) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         kind = "argument" if isinstance(error.param, click.Argument) else "option"
         return f"the {kind} `{error.param.make_metavar(error.ctx)}` is missing" if error.ctx else error.format_message()
+    extra = _EXTRA.match(error.format_message())
+    if extra:
+        return f"too many arguments: {extra[1]}"
     text = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
     if isinstance(error, Misused):
         return error.format_message()
