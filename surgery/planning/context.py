@@ -33,6 +33,7 @@ class Context:
         directory: the directory of the recipe; relative places are relative to it.
         given: objects that the caller passed (a model, a state dict), by name.
         devices: the devices that exist; None asks torch when it is needed.
+        largest: how many bytes the tensors of a new layer or model may take.
         here: the place of the step at work, for what has no nearer place.
         inventory: every tensor of every source that was opened: the accounts are made against it.
         files: every file that a source opened, with its size in bytes.
@@ -46,6 +47,7 @@ class Context:
     directory: Path = field(default_factory=Path)
     given: Mapping[str, Any] = field(default_factory=dict)
     devices: tuple[str, ...] | None = None
+    largest: int = 2**38
     here: Span | None = None
     inventory: dict[Origin, Spec] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)

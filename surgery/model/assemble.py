@@ -1,0 +1,110 @@
+"""Assembling: a skeleton and tensors become a model."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from surgery.diagnostics import fail
+from surgery.model.building import is_opaque
+from surgery.model.placement import place
+from surgery.model.skeleton import Skeleton, copied
+from surgery.tensors.subject import Entry, Subject
+
+__all__ = ["assemble"]
+
+
+def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The model of a subject, with its tensors in their places.
+
+    Tensors are not copied, unless they go to another device; what is tied becomes one parameter. Non-persistent buffers
+    and plain tensors are copies of the skeleton's, so that models assembled from one plan share nothing.
+
+    Args:
+        subject: it has a skeleton, and an entry for each key of the skeleton.
+        tensors: key -> tensor, for every key. Tied keys may hold one tensor or equal ones.
+
+    Raises:
+        SurgeryError: code ``no-values``; a tensor is on the meta device, and no ``device_map`` put it there.
+    """
+    assert subject.skeleton is not None, "only a model can be assembled"
+    slots = list(subject.skeleton.slots())
+    made = _parts(subject, tensors, [slot.key for slot in slots])
+    replaced = {slot.tensor: made[slot.key] for slot in slots}
+    model = copied(subject.skeleton.module, {**replaced, **_meta_hidden(subject.skeleton)})
+    # keys that share a skeleton's tensor may hold tensors of their own by now, so each place is filled by itself
+    for slot in Skeleton(model).slots():
+        places = slot.module._parameters if slot.kind == "parameter" else slot.module._buffers
+        places[slot.name] = made[slot.key]
+    _check_values(model, subject)
+    _set_extra_state(model, subject)
+    return place(model, subject)
+
+
+def _parts(subject: Subject, tensors: Mapping[str, Tensor], keys: list[str]) -> dict[str, Tensor]:
+    """The parameters and buffers by key; one object for one expression."""
+    lacking = [key for key in keys if key not in subject.entries or key not in tensors]
+    assert not lacking, f"no tensors for {lacking[:5]}"
+    shared: dict[Hashable, Tensor] = {}
+    made: dict[str, Tensor] = {}
+    for key in keys:
+        entry = subject.entries[key]
+        name = (id(entry.expr), entry.kind)
+        if name not in shared:
+            shared[name] = _part(entry, tensors[key])
+        made[key] = shared[name]
+    return made
+
+
+def _part(entry: Entry, tensor: Tensor) -> Tensor:
+    """One parameter or buffer, on its device."""
+    if entry.device is not None and str(tensor.device) != entry.device:
+        tensor = tensor.to(entry.device)
+    if entry.kind != "parameter":
+        return tensor.detach()
+    trainable = tensor.is_floating_point() or tensor.is_complex()
+    requires_grad = entry.requires_grad is not False and trainable
+    if isinstance(tensor, nn.Parameter) and is_opaque(tensor):
+        return tensor.requires_grad_(requires_grad)
+    return nn.Parameter(tensor.detach(), requires_grad=requires_grad)
+
+
+def _meta_hidden(skeleton: Skeleton) -> dict[Tensor, Tensor]:
+    """Non-persistent buffers are copied as detached tensors: `deepcopy` refuses those with a history."""
+    found: dict[Tensor, Tensor] = {}
+    for module in skeleton.modules.values():
+        for name in module._non_persistent_buffers_set:
+            buffer = module._buffers.get(name)
+            if buffer is not None:
+                found[buffer] = buffer.detach().clone()
+    return found
+
+
+def _check_values(model: nn.Module, subject: Subject) -> None:
+    """No tensor of a finished model is on meta, unless it was placed there."""
+    placed = {key for key, entry in subject.entries.items() if entry.device == "meta"}
+    bare = [slot.key for slot in Skeleton(model).slots() if slot.tensor.is_meta and slot.key not in placed]
+    for path, module in Skeleton(model).modules.items():
+        plain = {name: module._buffers[name] for name in module._non_persistent_buffers_set if name in module._buffers}
+        plain |= {name: value for name, value in vars(module).items() if isinstance(value, torch.Tensor)}
+        if not placed:
+            bare += [
+                f"{path}.{name}".lstrip(".") for name, value in plain.items() if value is not None and value.is_meta
+            ]
+    if bare:
+        listed = ", ".join(f"`{key}`" for key in bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
+        note = "a model built on the meta device gets its values from a `load` step"
+        raise fail("no-values", f"{listed}: on the meta device, so without values", notes=(note,))
+
+
+def _set_extra_state(model: nn.Module, subject: Subject) -> None:
+    """Give modules the ``_extra_state`` that a checkpoint held for them."""
+    extra: Mapping[str, object] = getattr(subject.rest, "extra", {}) or {}
+    modules = Skeleton(model).modules
+    for key, value in extra.items():
+        path, _, name = key.rpartition(".")
+        module = modules.get(path)
+        if name == "_extra_state" and module is not None:
+            module.set_extra_state(value)

@@ -1,0 +1,102 @@
+"""``torchvision``: any model of ``torchvision.models``, with weights or without."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from surgery.diagnostics import fail
+from surgery.document import MapNode, Node, Scalar
+from surgery.fields import OPEN, Kind, Reader, anything, main, option, string
+from surgery.places import Place, place
+from surgery.planning.context import Context
+from surgery.sources import SOURCES
+from surgery.sources.base import Source
+from surgery.tensors.subject import Subject
+
+__all__ = ["Torchvision"]
+
+_NAME = re.compile(r"(\w+_Weights\.)?[A-Z][A-Z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights(Kind):
+    """Nothing, the name of published weights (capitals), or a place."""
+
+    takes_mapping: ClassVar[bool] = True
+
+    def read(self, node: Node, reader: Reader) -> Any:
+        if isinstance(node, Scalar):
+            before = len(reader.diagnostics)
+            value = reader.scalar(node)
+            if value is None or value is OPEN:
+                return value
+            if isinstance(value, str) and _NAME.fullmatch(value):
+                return value
+            del reader.diagnostics[before:]
+        return place.read(node, reader)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "null"}, *place.schema()["anyOf"]]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Arguments(Kind):
+    """A mapping of keyword arguments."""
+
+    takes_mapping: ClassVar[bool] = True
+
+    def read(self, node: Node, reader: Reader) -> Any:
+        if not isinstance(node, MapNode):
+            reader.report("wrong-type", "a mapping of arguments stands here", node.span, ("`{num_classes: 10}`",))
+            return None
+        return anything.read(node, reader)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+#: keyword arguments of a function that makes a model
+arguments = _Arguments()
+
+
+@SOURCES.register("torchvision")
+@dataclass(frozen=True, slots=True)
+class Torchvision(Source):
+    """A model of torchvision, by the name of its builder: classification, detection, segmentation, video, flow.
+
+    `weights` are published ones by name (``IMAGENET1K_V2``, ``DEFAULT``), a place of a checkpoint that fits exactly, or
+    null: initial values, drawn from the recipe's seed. Published weights come from torch.hub's cache, and are downloaded
+    to it where the network is allowed. ``kwargs`` go to the builder.
+    """
+
+    example: ClassVar[str] = "{torchvision: resnet50, weights: IMAGENET1K_V2}"
+
+    torchvision: str = main(string, help="the name of a builder: `resnet50`")
+    weights: Any = option(_Weights(), help="published weights by name, `DEFAULT`, a place, or null")
+    kwargs: Any = option(arguments, help="arguments of the builder: `{num_classes: 10}`")
+
+    def open(self, context: Context) -> Subject:
+        """The subject of the model, no tensor data read."""
+        from surgery.model.vision import vision_subject
+
+        if OPEN in (self.torchvision, self.weights):
+            raise fail("parameter", "the model or its weights are a parameter without a value", context.here)
+        kwargs = self.kwargs or {}
+        if not isinstance(self.weights, Place):
+            return vision_subject(self.torchvision, self.weights, kwargs, context)
+        subject = vision_subject(self.torchvision, None, kwargs, context)
+        return self._loaded(subject, self.weights, context)
+
+    def _loaded(self, subject: Subject, where: Place, context: Context) -> Subject:
+        """The model with the tensors of a checkpoint, which must be its own exactly."""
+        from surgery.planning.loading import load_into
+        from surgery.sources.checkpoint import CheckpointSource
+
+        loaded = CheckpointSource(where).open(context)
+        return load_into(subject, loaded.entries, context, rest=loaded.rest, name=str(where))
+
+    def describe(self) -> str:
+        """``torchvision resnet50, IMAGENET1K_V2``."""
+        return f"torchvision {self.torchvision}" + (f", {self.weights}" if self.weights else "")
