@@ -28,7 +28,7 @@ class Cost:
     peak: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
     """A recipe applied to its sources, tensor by tensor, before any tensor data is read.
 
@@ -70,3 +70,13 @@ class Plan:
         from surgery.result import carry_out
 
         return carry_out(self, progress)
+
+    def __repr__(self) -> str:
+        from surgery.report.plan import plan_text
+
+        return plan_text(self).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        from surgery.report.html import plan_html
+
+        return plan_html(self)

@@ -71,7 +71,7 @@ class Bound:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Recipe:
     """A recipe, read and checked as far as it can be without parameters and checkpoints.
 
@@ -236,6 +236,16 @@ class Recipe:
     def run(self, **options: Any) -> Result:
         """Plan and execute; the options are those of `plan`."""
         return self.plan(**options).execute()
+
+    def __repr__(self) -> str:
+        from surgery.report.recipe import recipe_text
+
+        return recipe_text(self).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        from surgery.report.html import recipe_html
+
+        return recipe_html(self)
 
 
 def _unused(param: Param) -> Diagnostic:

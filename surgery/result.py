@@ -71,8 +71,8 @@ class Result:
             self._tensors = materialise(self.plan.subject.entries)
         return self._tensors
 
-    def __str__(self) -> str:
-        return self.report
+    def __repr__(self) -> str:
+        return self.report.rstrip("\n")
 
     def _repr_html_(self) -> str:
         from surgery.report.html import result_html

@@ -75,7 +75,7 @@ class _Slot:
 
 def edits_of(plan: Plan) -> tuple[StepEdits, ...]:
     """The steps of a plan, in order, each with what its rules do."""
-    slots = list(_slots(getattr(plan.recipe, "steps", ()), 0))
+    slots = list(_slots(plan.recipe.steps, 0))
     for touch, change in touches_of(plan.subject.entries.values(), plan.drops, plan.before):
         slot = _slot_of(touch, slots)
         slot.said.setdefault(touch.span, []).append((touch.action, change))

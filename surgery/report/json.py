@@ -115,7 +115,7 @@ def plan_document(plan: Plan) -> _JSON:
     """
     totals = totals_of(plan.subject.entries.values())
     return {
-        "recipe": getattr(plan.recipe, "name", None),
+        "recipe": plan.recipe.name,
         "params": {name: _plain(value) for name, value in plan.params.items()},
         "totals": {
             "tensors": totals.tensors,
@@ -148,7 +148,7 @@ def result_document(result: Result) -> _JSON:
         for one in result.written
     ]
     warnings = [_diagnostic(warning) for warning in result.plan.warnings]
-    return {"recipe": getattr(result.plan.recipe, "name", None), "written": written, "warnings": warnings}
+    return {"recipe": result.plan.recipe.name, "written": written, "warnings": warnings}
 
 
 def explain_document(plan: Plan, key: str, fates: Sequence[Fate]) -> _JSON:

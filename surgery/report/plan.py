@@ -13,6 +13,7 @@ from surgery.report.lines import Line, line, piece, plain
 from surgery.report.steps import step_lines, tensors
 from surgery.report.subtrees import brief
 from surgery.report.table import Cell, table
+from surgery.report.text import wrapped
 from surgery.tensors.spec import format_bytes
 
 __all__ = ["cost_words", "plan_lines", "plan_text", "totals_words"]
@@ -27,7 +28,7 @@ def plan_text(plan: Plan) -> str:
 
 def plan_lines(plan: Plan, *, full: bool = False, columns: int | None = None) -> list[Line]:
     """The plan as lines; with `full`, every line of every rule."""
-    found = [*_title(plan), (), *_sources(plan, columns)]
+    found = [*_title(plan, columns), (), *_sources(plan, columns)]
     steps = edits_of(plan)
     if steps:
         found += [(), *step_lines(steps, full=full, columns=columns)]
@@ -37,15 +38,13 @@ def plan_lines(plan: Plan, *, full: bool = False, columns: int | None = None) ->
     return found
 
 
-def _title(plan: Plan) -> list[Line]:
+def _title(plan: Plan, columns: int | None) -> list[Line]:
     recipe = plan.recipe
-    name = getattr(recipe, "name", None) or "recipe"
-    words = [piece(name, "title")]
+    words = [piece(recipe.name, "title")]
     given = ", ".join(f"{name}={value}" for name, value in plan.params.items())
     if given:
         words.append(piece(f"  {given}", "quiet"))
-    description = getattr(recipe, "description", None)
-    return [line(*words), *([line(piece(description, "quiet"))] if description else [])]
+    return [line(*words), *wrapped(recipe.description, columns)]
 
 
 def _labelled(label: str, lines: Iterable[Line]) -> list[Line]:

@@ -24,8 +24,7 @@ def result_text(result: Result) -> str:
 
 def result_lines(result: Result, *, columns: int | None = None) -> list[Line]:
     """What the result is, in numbers, then a line for each output."""
-    name = getattr(result.plan.recipe, "name", None) or "result"
-    found = [line(piece(name, "title"), "  ", piece(totals_words(result.plan)))]
+    found = [line(piece(result.plan.recipe.name, "title"), "  ", piece(totals_words(result.plan)))]
     rows = [_written(written) for written in result.written]
     return found + table(rows, "lrl", columns=columns) + _notes(result)
 
