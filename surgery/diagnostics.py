@@ -15,6 +15,8 @@ from surgery.codes import page
 
 __all__ = ["Diagnostic", "Span", "SurgeryError", "escape", "fail"]
 
+#: characters of a line that an error shows
+_WIDEST = 200
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
@@ -71,13 +73,25 @@ class Diagnostic:
         lines = [f"{where}{self.severity}[{self.code}]: {escape(self.message)}"]
         if self.span:
             number = f"{self.span.line:4}"
-            lines.append(f"{number} | {_tabs_to_blanks(self.span.excerpt)}")
-            lines.append(f"{' ' * len(number)} | {' ' * (self.span.column - 1)}{'^' * max(1, self.span.length)}")
+            excerpt, column, length = _window(self.span)
+            lines.append(f"{number} | {_tabs_to_blanks(excerpt)}")
+            lines.append(f"{' ' * len(number)} | {' ' * (column - 1)}{'^' * length}")
         for note in self.notes:
             first, *more = note.split("\n")
             lines.append(f"     = {escape(first)}")
             lines.extend(f"       {escape(line)}" for line in more)
         return "\n".join(lines)
+
+
+def _window(span: Span) -> tuple[str, int, int]:
+    """The line around the words, their column in it and how much of them it shows: a long line is cut on both sides."""
+    if len(span.excerpt) <= _WIDEST:
+        return span.excerpt, span.column, max(1, span.length)
+    start = max(0, min(span.column - 1 - _WIDEST // 4, len(span.excerpt) - _WIDEST))
+    end = start + _WIDEST
+    before, after = "…" if start else "", "…" if end < len(span.excerpt) else ""
+    length = max(1, min(span.length, end - span.column + 1))
+    return f"{before}{span.excerpt[start:end]}{after}", span.column - start + len(before), length
 
 
 def _tabs_to_blanks(line: str) -> str:
