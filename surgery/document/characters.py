@@ -10,7 +10,8 @@ from surgery.text import SourceFileText
 
 __all__ = ["check_characters", "decode"]
 
-# YAML 1.2 allows more ends of lines than editors do; a place would then not be where an editor shows it
+_MARK = "\ufeff"
+# YAML 1.1 allows more ends of lines than editors do; a place would then not be where an editor shows it
 _LINE_ENDS = "\x85\u2028\u2029"
 _WRONG = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -39,9 +40,9 @@ def decode(content: bytes, name: str) -> str:
         SurgeryError: `yaml`, at the first byte that is none.
     """
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8").removeprefix(_MARK)
     except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8-sig", errors="replace")
+        before = content[: error.start].decode("utf-8", errors="replace").removeprefix(_MARK)
         rest = content[error.start :].split(b"\n", 1)[0][:80].decode("utf-8", errors="replace")
         line, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
         file = SourceFileText.of(name, before + rest)

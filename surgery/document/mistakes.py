@@ -18,6 +18,8 @@ _STARTS = {
     "&": "an anchor",
     "!": "a tag",
     "%": "a directive",
+    "|": "a block",
+    ">": "a block",
     "{": "a mapping",
     "[": "a list",
 }
@@ -62,6 +64,7 @@ _KNOWN: list[tuple[re.Pattern[str], str, str | None, bool]] = [
         "the items of a list, and the words of a mapping, begin in the same column",
         False,
     ),
+    (re.compile("Unicode character escape"), "this escape stands for no character", None, False),
     (re.compile("document start"), "the document was over before this line", "is it indented like the others?", False),
 ]
 
@@ -76,6 +79,8 @@ def explain(error: yaml.MarkedYAMLError, file: SourceFileText) -> Diagnostic:
     """What is wrong, and where."""
     mark, context = error.problem_mark, error.context_mark
     complaint = f"{error.context or ''}: {error.problem or ''}"
+    if "nesting depth" in complaint:
+        return Diagnostic("too-large", "lists and mappings are nested too deeply", _span(file, mark))
     special = _special(complaint, file, mark)
     if special is not None:
         return special
@@ -128,6 +133,8 @@ def _special(complaint: str, file: SourceFileText, mark: Any) -> Diagnostic | No
         return None
     if "cannot start any token" in complaint and char == "\t":
         return Diagnostic("yaml", "a tab stands where blanks are needed", span, ("YAML is indented with blanks",))
+    if span.excerpt.lstrip().startswith(": "):
+        return Diagnostic("yaml", "a key is missing before this colon", span)
     if "mapping values" in complaint:
         return _by_quotes(file, mark) or _colon(file, span)
     return None

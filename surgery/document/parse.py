@@ -208,7 +208,7 @@ class _Composer:
         if event.style in ("'", '"'):
             return quoted_text(event.value, self.file, line, column)
         if event.style in ("|", ">"):
-            return block_text(event.value, self.file, line)
+            return block_text(event.value, self.file, line, column)
         return plain_text(event.value, self.file, line, column)
 
 

@@ -37,18 +37,18 @@ def plain_text(value: str, file: SourceFileText, line: int, column: int) -> Text
             content = file.lines[number]
             yield (number, _indent(content, _BLANKS)), content.strip(_BLANKS)
 
-    return _lazy(value, file, lambda: _along(value, pieces()))
+    return _lazy(value, file, lambda: _along(value, pieces(), (line, column)))
 
 
-def block_text(value: str, file: SourceFileText, line: int) -> Text:
-    """A literal (``|``) or folded (``>``) block whose indicator stands on `line`."""
+def block_text(value: str, file: SourceFileText, line: int, column: int) -> Text:
+    """A literal (``|``) or folded (``>``) block whose indicator stands at `line` and `column`."""
 
     def pieces() -> Iterator[tuple[Place, str]]:
         indent = _block_indent(value, file, line + 1)
         for number in range(line + 1, len(file.lines)):
             yield (number, indent), file.lines[number][indent:]
 
-    return _lazy(value, file, lambda: _along(value, pieces()))
+    return _lazy(value, file, lambda: _along(value, pieces(), (line, column)))
 
 
 def _block_indent(value: str, file: SourceFileText, first: int) -> int:
@@ -65,10 +65,10 @@ def _indent(line: str, blanks: str) -> int:
     return len(line) - len(line.lstrip(blanks))
 
 
-def _along(value: str, pieces: Iterator[tuple[Place, str]]) -> Callable[[int], Place]:
+def _along(value: str, pieces: Iterator[tuple[Place, str]], begin: Place) -> Callable[[int], Place]:
     """The places of a value that consists of `pieces` and, between them, line ends or the blanks they became.
 
-    What lies between two pieces is said to stand at the end of the first.
+    What lies between two pieces is said to stand at the end of the first; a value of line ends alone stands at `begin`.
     """
     starts: list[int] = []
     stretches: list[tuple[int, int, int, int]] = []
@@ -86,6 +86,9 @@ def _along(value: str, pieces: Iterator[tuple[Place, str]]) -> Callable[[int], P
         starts.append(at)
         stretches.append((at, line, column, len(content)))
         at += len(content)
+
+    if not starts:
+        return lambda index: begin
 
     def locate(index: int) -> Place:
         start, line, column, length = stretches[max(0, bisect_right(starts, index) - 1)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import yaml
 
@@ -25,6 +26,8 @@ _LINE = re.compile(
 _FLOW_PAIR = re.compile(r"""\s*(?P<key>[\w.-]+|"[^"]*"|'[^']*')\s*:\s+(?P<value>.+?)\s*$""", re.DOTALL)
 _FLOW_SPLIT = re.compile(r",(?=\s*(?:[\w.-]+|\"[^\"]*\"|'[^']*')\s*:\s)")
 _QUOTED = re.compile(r"""\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*""")
+# closing brackets, a list, an empty key, a block, a standard tag, a directive, the bounds of a document
+_MEANT = re.compile(r"[)\]},]|-\s|:(?:\s|$)|[|>][-+0-9]*(?:\s|$)|!!|%(?:YAML|TAG)\s|---|\.\.\.$")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _LONGEST = 1000
 
@@ -76,7 +79,7 @@ def _reads(line: str) -> bool:
 def _is_cut(events: list[yaml.Event]) -> bool:
     """Whether a comma cut a plain scalar: it has brackets without partners, or an arrow and no value."""
     scalars = [e for e in events if isinstance(e, yaml.ScalarEvent)]
-    for event, after in zip(scalars, [*scalars[1:], None], strict=True):
+    for event, after in zip_longest(scalars, scalars[1:]):
         text = "" if event.style else event.value
         if text.count("(") != text.count(")") or text.startswith(tuple(")]}")):
             return True
@@ -99,8 +102,8 @@ def _candidates(line: str) -> Iterator[Correction]:
 
 
 def _may_be_quoted(value: str) -> bool:
-    """Not what goes on in the next line: an open quote or bracket, or what closes one."""
-    if value[0] in ")]},|>":
+    """Not what YAML means it to be, nor what goes on in the next line: an open quote or bracket, or what closes one."""
+    if _MEANT.match(value):
         return False
     if value[0] in "\"'":
         return bool(_QUOTED.match(value))
@@ -131,7 +134,7 @@ def _in_flow(value: str, before: str, after: str) -> Iterator[Correction]:
 
 
 def _needs_quotes(text: str) -> bool:
-    if _QUOTED.fullmatch(text) or not looks_like_a_string(text):
+    if _QUOTED.fullmatch(text) or not looks_like_a_string(text) or not _is_balanced(text):
         return False
     if text[0] in "[{":
         return not _reads(text)
