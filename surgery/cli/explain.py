@@ -49,7 +49,8 @@ def _key(key: str, recipe: str, params: Mapping[str, Any], allow: tuple[str, ...
     from surgery.cli.loading import plan_of
     from surgery.report.explain import explain_lines, fates_of
 
-    plan = plan_of(recipe, params, allow=allow)
+    # nothing is written here, so an output of an earlier run is in nobody's way
+    plan = plan_of(recipe, params, allow=allow, overwrite=True)
     if session().json:
         from surgery.report.json import explain_document
 
