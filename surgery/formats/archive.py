@@ -63,12 +63,12 @@ class Archive:
         Raises:
             SurgeryError: its local header does not agree with the directory.
         """
-        raw = self.file.read(member.header, _LOCAL.size)
+        name = member.name.encode()
+        raw = self.file.read(member.header, _LOCAL.size + len(name))
         if len(raw) < _LOCAL.size or raw[:4] != b"PK\x03\x04":
             raise corrupt(self.file, f"the entry `{member.name}` has no header of its own")
-        _, _, _, method, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack(raw)
-        name = self.file.read(member.header + _LOCAL.size, name_length)
-        if name != member.name.encode() or method != member.method:
+        _, _, _, method, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack_from(raw)
+        if name_length != len(name) or raw[_LOCAL.size :] != name or method != member.method:
             raise corrupt(self.file, f"the header of the entry `{member.name}` and the directory do not agree")
         start: int = member.header + _LOCAL.size + name_length + extra_length
         if self.ends[member.name] - (start + member.packed) not in _DESCRIPTORS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from surgery.tensors.dtype import DType
@@ -47,11 +48,8 @@ class Ordered(dict[Any, Any]):
         attributes: the attributes that were set on it, by name.
     """
 
-    __slots__ = ("attributes",)
-
-    def __init__(self, *pairs: Any) -> None:
-        super().__init__(*pairs)
-        self.attributes: Mapping[str, Any] = {}
+    # a default of the class, since a torch file makes one of these for every tensor
+    attributes: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,8 @@
 
 Named and numbered as in the standard library's ``pickle`` and ``pickletools``. Three groups are refused: the extension
 registry (``EXT1``, ``EXT2``, ``EXT4``), which is state of the process and not of the file; buffers out of band
-(``NEXT_BUFFER``, ``READONLY_BUFFER``), which a file does not have; and whatever is no opcode.
+(``NEXT_BUFFER``, ``READONLY_BUFFER``), which a file does not have; and whatever is no opcode. Five are executed by the
+machine itself: ``BINPUT``, ``LONG_BINPUT``, ``BINGET``, ``BININT1`` and ``STOP``.
 """
 
 from __future__ import annotations
@@ -55,12 +56,6 @@ _constant("N", None)
 _constant("\x88", True)
 _constant("\x89", False)
 _constant(")", ())
-
-
-@_opcode("K")
-def _binint1(machine: Machine) -> None:
-    machine.stack.append(machine.data[machine.at])
-    machine.at += 1
 
 
 @_opcode("M")
@@ -307,18 +302,6 @@ def _dup(machine: Machine) -> None:
     machine.stack.append(machine.stack[-1])
 
 
-@_opcode("q")
-def _binput(machine: Machine) -> None:
-    machine.put(machine.data[machine.at])
-    machine.at += 1
-
-
-@_opcode("r")
-def _long_binput(machine: Machine) -> None:
-    machine.put(_uint32(machine.data, machine.at)[0])
-    machine.at += 4
-
-
 @_opcode("p")
 def _put(machine: Machine) -> None:
     machine.put(int(machine.line()))
@@ -327,12 +310,6 @@ def _put(machine: Machine) -> None:
 @_opcode("\x94")
 def _memoize(machine: Machine) -> None:
     machine.put(len(machine.memo))
-
-
-@_opcode("h")
-def _binget(machine: Machine) -> None:
-    machine.stack.append(machine.memo[machine.data[machine.at]])
-    machine.at += 1
 
 
 @_opcode("j")
