@@ -74,8 +74,8 @@ class NewLayer:
     kept: frozenset[str]
 
 
-def new_layer(rule: Rule, old: OldLayer, context: Context) -> NewLayer:
-    """The layer that the right side of `rule` describes, in the place of `old`.
+def new_layer(rule: Rule, old: OldLayer, context: Context, *, step: str = "replace_layer") -> NewLayer:
+    """The layer that the right side of `rule` describes, in the place of `old`; `step` is what makes it.
 
     Raises:
         SurgeryError: the expression names no layer, its arguments are wrong, or ``with`` does not fit.
@@ -104,7 +104,7 @@ def new_layer(rule: Rule, old: OldLayer, context: Context) -> NewLayer:
             continue
         spec = Spec(tuple(slot.tensor.shape), producer.dtypes.get(slot.key, spec_of(slot.tensor).dtype))
         expr = fresh.setdefault(id(slot.tensor), Initial(spec, producer, slot.key))
-        touch = Touch("replace_layer", f"{old.path}.{slot.key}: new, of {producer.text}", rule.span)
+        touch = Touch(step, f"{old.path}.{slot.key}: new, of {producer.text}", rule.span)
         trained = old.trained(slot.key) if slot.kind == "parameter" and slot.tensor.requires_grad else None
         if slot.kind == "parameter" and not slot.tensor.requires_grad:
             trained = False

@@ -1,0 +1,79 @@
+"""Setting plain attributes of modules."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+from surgery.model.inherit import parameters_of
+from surgery.model.old import is_plain, plain_attributes
+from surgery.suggest import did_you_mean
+
+__all__ = ["AttributeProblem", "set_attribute"]
+
+_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+_WORDS = {int: "an integer", float: "a number", bool: "True or False", str: "a text", tuple: "a list"}
+
+
+class AttributeProblem(ValueError):
+    """An attribute cannot be set so; `note` says what would do."""
+
+    def __init__(self, message: str, note: str | None = None) -> None:
+        super().__init__(message)
+        self.note = note
+
+
+def set_attribute(module: nn.Module, name: str, value: Any) -> None:
+    """Set an attribute that is there, and is a plain value, to a value of its type.
+
+    Raises:
+        AttributeProblem: there is none, it is no plain value, or the types do not agree.
+    """
+    known = plain_attributes(module)
+    if name not in known:
+        raise _no_such(module, name, known)
+    old = known[name]
+    wanted = _wanted(module, name, old)
+    if value is not None and wanted is not None and not _fits(value, wanted):
+        raise AttributeProblem(f"`{name}` is {_WORDS[wanted]} ({old!r}), and cannot become {value!r}")
+    setattr(module, name, tuple(value) if isinstance(old, tuple) and isinstance(value, list) else value)
+
+
+def _no_such(module: nn.Module, name: str, known: dict[str, Any]) -> AttributeProblem:
+    cls = type(module).__name__
+    if name == "training":
+        return AttributeProblem("`training` is not set by itself", "`mode: eval` is for the whole model")
+    if name in module._parameters or name in module._buffers:
+        return AttributeProblem(f"`{name}` of a {cls} is a tensor", "`init` and `load` give tensors values")
+    if name in module._modules:
+        return AttributeProblem(f"`{name}` of a {cls} is a module", "`replace_layer` puts another in its place")
+    if inspect.getattr_static(module, name, None) is not None:
+        return AttributeProblem(f"`{name}` of a {cls} is no number, text or list that could be set")
+    near = did_you_mean(name, known)
+    listed = f"it has {', '.join(f'`{k}`' for k in known)}" if known else "it has none that could be set"
+    return AttributeProblem(f"a {cls} has no attribute `{name}`", near or listed)
+
+
+def _wanted(module: nn.Module, name: str, old: Any) -> type | None:
+    """The type of an attribute: that of the constructor's parameter of its name, else that of its value.
+
+    The former matters for ``Dropout(p=0)``, whose value is an integer by chance.
+    """
+    for parameter in parameters_of(type(module)):
+        annotation = parameter.annotation
+        text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        if parameter.name == name and text in _TYPES:
+            return _TYPES[text]
+    if isinstance(old, list | tuple):
+        return tuple
+    return type(old) if type(old) in _WORDS else None
+
+
+def _fits(value: Any, wanted: type) -> bool:
+    if wanted is tuple:
+        return isinstance(value, list | tuple) and is_plain(value)
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)

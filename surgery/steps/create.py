@@ -1,0 +1,125 @@
+"""``create``: tensors and layers that were not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.fields import main, rules
+from surgery.lang.expression import Call, EvaluationError, evaluate
+from surgery.lang.rule import Rule
+from surgery.ops import OPS
+from surgery.ops.base import Op, OpError
+from surgery.ops.literal import LiteralTensor
+from surgery.planning.context import Context
+from surgery.planning.keys import KeyWriter
+from surgery.steps import STEPS
+from surgery.steps.base import Step
+from surgery.tensors.dtype import DTYPES
+from surgery.tensors.expr import Computed, Initial
+from surgery.tensors.spec import Spec, format_bytes
+from surgery.tensors.subject import Entry, Subject, Touch
+
+__all__ = ["Create"]
+
+_CONSTANT = ("zeros", "ones", "full")
+_DRAWN = {"randn": "normal_", "rand": "uniform_"}
+
+
+@STEPS.register("create")
+@dataclass(frozen=True, slots=True)
+class Create(Step):
+    """Create tensors, and the tensors of layers, under keys that are not there yet.
+
+    ``zeros(1, 768)``, ``ones(…)``, ``full(0.5, [1, 768])`` and ``tensor([0.485, 0.456])`` give values; ``randn(…)`` and
+    ``rand(…)`` draw them from the recipe's seed and the key; a layer is initialised as in `replace_layer`. ``dtype=``
+    may be given to all of them. `optional` before a rule: not if the key is there. A model becomes a bare state dict.
+    """
+
+    example: ClassVar[str] = 'create: "pos.bias -> zeros(1, 768), head -> Linear(768, 10)"'
+
+    rules: tuple[Rule, ...] = main(rules("create"))
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        """The subject with what was created at its end."""
+        writer = KeyWriter(context, "create")
+        for key, entry in subject.entries.items():
+            writer.put(key, entry, key)
+        for rule in self.rules:
+            name = rule.left.literal
+            if rule.optional and any(key == name or key.startswith(f"{name}.") for key in subject.entries):
+                continue
+            try:
+                for key, entry in _created(name, rule, context):
+                    writer.put(key, entry, str(rule.right), rule.span)
+            except SurgeryError as error:
+                context.diagnostics.extend(error.diagnostics)
+        writer.finish()
+        return subject.bare(writer.entries)
+
+
+def _created(name: str, rule: Rule, context: Context) -> Iterator[tuple[str, Entry]]:
+    """The new keys below `name`, with their entries."""
+    expression, touch = rule.right, Touch("create", f"{name}: {rule.right}", rule.span)
+    called = expression.name if isinstance(expression, Call) else ""
+    if called not in (*_CONSTANT, *_DRAWN, "tensor"):
+        yield from _layer(name, rule, context, touch)
+        return
+    op = _operation(expression, rule)
+    try:
+        (spec,) = op.infer((), 1)
+    except OpError as error:
+        notes = (error.suggestion,) if error.suggestion else ()
+        raise fail("operation", f"{called}: {error.message}", rule.span_of(expression.at), notes) from error
+    _check_size(spec, rule, context)
+    if called in _DRAWN:
+        yield name, Entry(_drawn(name, _DRAWN[called], spec, rule, context), (), (touch,))
+    else:
+        yield name, Entry(Computed(spec, op, ()), (), (touch,))
+
+
+def _operation(call: Call, rule: Rule) -> Op:
+    """The operation of a call; of what is drawn, `zeros` stands for its shape and dtype."""
+    cls: type[Op] = LiteralTensor if call.name == "tensor" else OPS["zeros" if call.name in _DRAWN else call.name]
+    try:
+        args = [evaluate(argument, DTYPES) for argument in call.args]
+        kwargs = {name: evaluate(argument, DTYPES) for name, argument in call.kwargs}
+        if cls is not LiteralTensor:
+            return cls.bind(args, kwargs)
+        if len(args) != 1 or not set(kwargs) <= {"dtype"}:
+            raise OpError("it takes a list of numbers, and perhaps `dtype=`")
+        return LiteralTensor(args[0], kwargs.get("dtype"))
+    except EvaluationError as error:
+        raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
+    except OpError as error:
+        notes = (error.suggestion,) if error.suggestion else ()
+        message = f"{call.name}: {error.message}"
+        raise SurgeryError(Diagnostic("operation", message, rule.span_of(call.at), notes)) from error
+
+
+def _check_size(spec: Spec, rule: Rule, context: Context) -> None:
+    if spec.nbytes > context.largest:
+        message = f"this takes {format_bytes(spec.nbytes)}, and {format_bytes(context.largest)} is the limit"
+        raise fail("too-large", message, rule.span_of(rule.right.at))
+
+
+def _drawn(name: str, function: str, spec: Spec, rule: Rule, context: Context) -> Initial:
+    from surgery.model.initialisers import bind_initialiser, initial
+
+    by_name = Rule(rule.left, Call(function, at=rule.right.at), source=rule.source)
+    return initial(bind_initialiser(by_name), name, spec, context.seed, by_name, text=str(rule.right))
+
+
+def _layer(name: str, rule: Rule, context: Context, touch: Touch) -> Iterator[tuple[str, Entry]]:
+    from surgery.lang.rule import Layer
+    from surgery.model.replacing import OldLayer, new_layer
+
+    by_layer = Rule(rule.left, Layer(rule.right), source=rule.source)
+    made = new_layer(by_layer, OldLayer(name, None, {}, {}), context, step="create")
+    if not made.entries:
+        message = f"`{rule.right}` has no tensors, so there is nothing to create"
+        raise fail("layer-arguments", message, rule.span_of(rule.right.at))
+    for below, entry in made.entries.items():
+        yield f"{name}.{below}", entry

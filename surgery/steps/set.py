@@ -1,0 +1,67 @@
+"""``set``: attributes of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from surgery.diagnostics import Diagnostic
+from surgery.fields import main, rules
+from surgery.lang.expression import EvaluationError, Expression, Parameter, evaluate, walk
+from surgery.lang.rule import Rule
+from surgery.planning.context import Context
+from surgery.steps import STEPS
+from surgery.steps.base import Step
+from surgery.tensors.subject import Subject
+
+__all__ = ["Set"]
+
+
+@STEPS.register("set")
+@dataclass(frozen=True, slots=True)
+class Set(Step):
+    """Set attributes of the selected modules: numbers, texts and the like that are there already.
+
+    A rule ends at the line end. The new value is of the old one's type, or None. Tensors, modules and methods cannot be
+    set: `replace_layer`, `init` and `load` are for those, and `mode` for `training`.
+    """
+
+    example: ClassVar[str] = 'set: "**[BatchNorm2d] -> eps=1e-3, momentum=0.01"'
+    needs_model: ClassVar[bool] = True
+
+    rules: tuple[Rule, ...] = main(rules("set"))
+
+    def check(self) -> Iterable[Diagnostic]:
+        """Values that are no literals."""
+        for rule in self.rules:
+            for _, expression in rule.right.pairs:
+                if not any(isinstance(node, Parameter) for node in walk(expression)):
+                    try:
+                        evaluate(expression, {})
+                    except EvaluationError as error:
+                        yield Diagnostic("attribute", str(error), rule.span_of(error.expression.at))
+
+    def apply(self, subject: Subject, context: Context) -> Subject:
+        """The model with the attributes set."""
+        from surgery.model.attributes import AttributeProblem, set_attribute
+        from surgery.model.modules import select_modules
+
+        assert subject.skeleton is not None
+        edited = subject.skeleton.edited()
+        said: set[tuple[int, str]] = set()
+        for one in select_modules(self.rules, subject, context, nested=True):
+            rule = self.rules[one.rule]
+            for name, expression in rule.right.pairs:
+                try:
+                    set_attribute(edited.modules[one.path], name, _value(expression))
+                except AttributeProblem as problem:
+                    if (one.rule, name) not in said:
+                        said.add((one.rule, name))
+                        notes = (problem.note,) if problem.note else ()
+                        context.report("attribute", f"`{one.path}`: {problem}", rule.span_of(expression.at), notes)
+        return subject.replace(skeleton=edited)
+
+
+def _value(expression: Expression) -> Any:
+    return evaluate(expression, {})
