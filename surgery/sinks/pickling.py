@@ -19,10 +19,10 @@ from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec
 
-__all__ = ["PickledStorage", "Pickler", "pickled"]
+__all__ = ["STORAGE_TYPES", "PickledStorage", "Pickler", "pickled"]
 
 #: dtype -> the class of its storages; all others have untyped ones (torch.storage._new_dtypes)
-_STORAGES = {
+STORAGE_TYPES = {
     "float64": "DoubleStorage",
     "float32": "FloatStorage",
     "float16": "HalfStorage",
@@ -264,10 +264,10 @@ class Pickler:
     def _rebuilt(self, value: TensorExpr, *, requires_grad: bool) -> None:
         """``_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``, in a storage of its own."""
         spec = value.spec
-        typed = spec.dtype.name in _STORAGES
+        typed = spec.dtype.name in STORAGE_TYPES
         self._global("torch._utils", "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3")
         self._out += b"("
-        name = _STORAGES.get(spec.dtype.name, "UntypedStorage")
+        name = STORAGE_TYPES.get(spec.dtype.name, "UntypedStorage")
         self._reference(id(value), name, spec.numel if typed else spec.nbytes, value)
         for part in (0, spec.shape, _strides(spec.shape), requires_grad):
             self._save(part)

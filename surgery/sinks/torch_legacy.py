@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from surgery.diagnostics import fail
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import Block, FileLayout, Layout
-from surgery.sinks.pickling import Pickler, pickled
+from surgery.sinks.pickling import STORAGE_TYPES, Pickler, pickled
 from surgery.sinks.tree import check_tree, place, traits_of, tree_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ class TorchLegacySink(Sink):
 
     def check(self, subject: Subject, request: Request) -> None:
         check_tree(subject, request)
+        for key, entry in subject.entries.items():
+            name = entry.spec.dtype.name
+            if name not in STORAGE_TYPES:
+                # torch writes them and cannot read them back
+                message = f"files from before torch 1.6 have no {name}, and `{key}` is of it"
+                raise fail("not-in-this-format", message, request.span, ("`cast` changes it; `format: torch` has it",))
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         pickler = Pickler(embed, traits_of(subject, request), views=True)

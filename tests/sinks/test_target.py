@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+
+from surgery.diagnostics import SurgeryError
+from surgery.planning.context import Context
+from surgery.sinks.base import Output
+from surgery.sinks.target import check_outputs, parse_size, resolve
+from surgery.tensors.subject import Subject
+
+
+@pytest.mark.parametrize(
+    ("output", "form", "directory"),
+    [
+        (Output("a.safetensors"), "safetensors", False),
+        (Output("a.SAFETENSORS"), "safetensors", False),
+        (Output("a.pt"), "torch", False),
+        (Output("a.pth"), "torch", False),
+        (Output("a.bin"), "torch", False),
+        (Output("a.ckpt"), "torch", False),
+        (Output("a.tar"), "torch", False),
+        (Output("a"), "safetensors", True),
+        (Output("a", format="torch"), "torch", False),
+        (Output("a", format="safetensors"), "safetensors", True),
+        (Output("a.weights", format="torch-legacy"), "torch-legacy", False),
+        (Output("a.weights", format="safetensors"), "safetensors", False),
+        (Output("llama-2.7/"), "safetensors", True),
+        (Output("llama-2.7", shard_size="5GB"), "safetensors", True),
+        (Output("llama-2.7", shard_size="5GB", format="safetensors"), "safetensors", True),
+    ],
+)
+def test_formats_and_directories(output, form, directory):
+    target = resolve(output, Path("/base"))
+    assert (target.format, target.request.directory) == (form, directory)
+    assert target.path.parent == Path("/base")
+
+
+def test_relative_to_what():
+    assert resolve(Output("a.pt", base="/caller"), Path("/recipe")).path == Path("/caller/a.pt")
+    assert resolve(Output("/abs/a.pt", base="/caller"), Path("/recipe")).path == Path("/abs/a.pt")
+    assert resolve(Output("~/a.pt"), Path("/recipe")).path == Path.home() / "a.pt"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5GB", 5 * 10**9), ("5 gb", 5 * 10**9), ("1.5M", 1500000), ("12", 12), (7, 7), ("3kB", 3000)]
+)
+def test_sizes(text, size):
+    assert parse_size(text, Output("a/")) == size
+
+
+@pytest.mark.parametrize("text", ["", "5 gigabytes", "-1", 0, True, 1.5, "GB", "1e9", None])
+def test_what_is_no_size(text):
+    with pytest.raises(SurgeryError, match="output-format"):
+        parse_size(text, Output("a/"))
+
+
+def failing(output):
+    with pytest.raises(SurgeryError) as caught:
+        resolve(output, Path())
+    return str(caught.value)
+
+
+def test_errors(golden):
+    outputs = [
+        Output("model.safetensor"),
+        Output("model.xyz"),
+        Output("model.pt", shard_size="5GB"),
+        Output("model/", format="torch"),
+        Output("out/model.safetensors", shard_size="5GB"),
+        Output("a.safetensors", metadata=["a"]),
+        Output("a.safetensors", metadata={"a": {}}),
+        Output("model/", shard_size="5 gigabytes"),
+    ]
+    golden("sinks/output-errors", "\n\n".join(map(failing, outputs)))
+
+
+def test_outputs_are_checked_together(tmp_path):
+    (tmp_path / "there.pt").write_bytes(b"")
+    context = Context(directory=tmp_path)
+    outputs = [
+        Output("there.pt"),
+        Output("a.pt"),
+        Output("sub/../a.pt"),
+        Output("model/"),
+        Output("model/inner.pt"),
+        Output("there.pt/below.pt"),
+        Output("."),
+    ]
+    check_outputs(outputs, Subject({}), context)
+    found = "\n\n".join(str(d) for d in context.diagnostics).replace(str(tmp_path), "…")
+    codes = [d.code for d in context.diagnostics]
+    assert codes == ["output-exists", "output", "output", "output", "output-exists"], found
+    assert not (tmp_path / "a.pt").exists()
