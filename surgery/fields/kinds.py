@@ -94,6 +94,8 @@ def describe(value: Any) -> str:
             return "true" if value else "false"
         case int() | float():
             return f"the number {value}"
+        case "":
+            return "an empty text"
         case str():
             return f"the text `{value}`"
     return f"an object of type {type(value).__name__}"

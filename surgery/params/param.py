@@ -68,7 +68,7 @@ class Param:
     @property
     def what(self) -> str:
         """A value of it in words: ``an integer``, ``a list of integers``."""
-        return f"a list, each item {self.type.what}" if self.many else self.type.what
+        return f"a list of {self.type.several}" if self.many else self.type.what
 
     def schema(self) -> dict[str, Any]:
         """The values it may have, as JSON Schema, draft 7."""

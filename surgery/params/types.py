@@ -22,6 +22,7 @@ class ParamType:
     Attributes:
         name: what a recipe calls it.
         what: a value of it, in words.
+        several: values of it, in words.
         schema: such values as JSON Schema, draft 7.
         from_text: the value that a text on the command line stands for.
         from_python: a value given from Python, in the form in which a recipe could hold it.
@@ -29,6 +30,7 @@ class ParamType:
 
     name: str
     what: str
+    several: str
     schema: Mapping[str, Any]
     from_text: Callable[[str], Any]
     from_python: Callable[[Any], Any]
@@ -79,13 +81,15 @@ def _same(value: Any) -> Any:
 
 
 _ALL = [
-    ParamType("integer", "an integer", {"type": "integer"}, _literal, _integer),
-    ParamType("number", "a number", {"type": "number"}, _literal, _number),
-    ParamType("string", "a text", {"type": "string"}, _same, _same),
-    ParamType("boolean", "true or false", {"type": "boolean"}, _literal, _same),
-    ParamType("path", "a path", {"type": "string", "minLength": 1}, _same, _path),
-    ParamType("dtype", "a dtype", {"enum": list(DTYPES)}, _same, _torch_name),
-    ParamType("device", "a device", {"type": "string", "pattern": r"^[a-z]+(:[0-9]+)?$"}, _same, _torch_name),
+    ParamType("integer", "an integer", "integers", {"type": "integer"}, _literal, _integer),
+    ParamType("number", "a number", "numbers", {"type": "number"}, _literal, _number),
+    ParamType("string", "a text", "texts", {"type": "string"}, _same, _same),
+    ParamType("boolean", "true or false", "booleans", {"type": "boolean"}, _literal, _same),
+    ParamType("path", "a path", "paths", {"type": "string", "minLength": 1}, _same, _path),
+    ParamType("dtype", "a dtype", "dtypes", {"enum": list(DTYPES)}, _same, _torch_name),
+    ParamType(
+        "device", "a device", "devices", {"type": "string", "pattern": r"^[a-z]+(:[0-9]+)?$"}, _same, _torch_name
+    ),
 ]
 
 #: name -> type, for every type that a parameter can have
