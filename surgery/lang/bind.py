@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
-from surgery.lang.expression import Const, Expression, ListOf, Parameter
+from surgery.lang.build.words import BuildError
+from surgery.lang.expression import Const, Expression, ListOf, Parameter, describe
 from surgery.lang.path import Literal, ParameterText, Path
 from surgery.lang.template import Template
 
@@ -27,7 +29,11 @@ def parameters(form: Any) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def bind(form: Any, values: Mapping[str, Any]) -> Any:
-    """`form` with its parameters replaced by `values`; forms without parameters come back as they are."""
+    """`form` with its parameters replaced by `values`; forms without parameters come back as they are.
+
+    Raises:
+        BuildError: a value that cannot stand in a key, or leaves nothing of it.
+    """
     if isinstance(form, Parameter):
         return constant(values[form.name], form.at)
     if isinstance(form, Path):
@@ -59,6 +65,14 @@ def constant(value: Any, at: tuple[int, int]) -> Expression:
 
 def _segments(segments: tuple[Any, ...], values: Mapping[str, Any]) -> tuple[Any, ...]:
     """Segments with parameter text put in: its dots separate segments, and where it is empty its dot goes too."""
+    found = _with_text(segments, values)
+    if not found:
+        at = (segments[0].at[0], segments[-1].at[1])
+        raise BuildError("nothing is left of this key: the parameter is empty", at, code="parameter")
+    return found
+
+
+def _with_text(segments: tuple[Any, ...], values: Mapping[str, Any]) -> tuple[Any, ...]:
     found: list[Any] = []
     for segment in segments:
         parts = [_part(part, values) for part in segment.parts]
@@ -84,7 +98,11 @@ def _segments(segments: tuple[Any, ...], values: Mapping[str, Any]) -> tuple[Any
 def _part(part: Any, values: Mapping[str, Any]) -> Any:
     """A part with its parameters bound; parameter text as a list of segments."""
     if isinstance(part, ParameterText):
-        return key_text(values[part.name]).split(".")
+        text = key_text(values[part.name], part)
+        segments = text.split(".")
+        if len(segments) > 1 and "" in segments:
+            raise BuildError(f"`${part.name}` is `{text}`, a key with an empty segment", part.at, code="parameter")
+        return segments
     return bind(part, values)
 
 
@@ -98,8 +116,14 @@ def _merged(parts: list[Any]) -> tuple[Any, ...]:
     return tuple(merged)
 
 
-def key_text(value: Any) -> str:
-    """A parameter's value as text of a key: true and false as YAML writes them."""
+def key_text(value: Any, part: ParameterText) -> str:
+    """A parameter's value as text of a key: true and false as YAML writes them.
+
+    Raises:
+        BuildError: it is no text, number or truth value.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
+    if not isinstance(value, str | int | float | PurePath):
+        raise BuildError(f"`${part.name}` is {describe(value)}, not text of a key", part.at, code="parameter")
     return str(value)

@@ -7,8 +7,9 @@ from math import prod
 from typing import Any
 
 from surgery.diagnostics import Diagnostic
-from surgery.lang.expression import Attribute, Call, Expression, Inherit, ListOf, Name, names, walk
-from surgery.lang.facts import FACTS, constants
+from surgery.lang.conditions import check_condition
+from surgery.lang.expression import Attribute, Call, Inherit, ListOf, Name, names, walk
+from surgery.lang.kinds import KINDS, kinds_disagree
 from surgery.lang.path import Capture, Deep, Group, Path, Star
 from surgery.lang.rule import Join, KeyTarget, Rule
 from surgery.lang.selector import Except, Guarded, Selector, Union, included_paths, paths
@@ -31,9 +32,11 @@ def check_rule(rule: Rule, kind: str) -> list[Diagnostic]:
     selectors = rule.left.selectors if isinstance(rule.left, Join) else (rule.left,)
     for selector in selectors:
         found += check_selector(selector, source)
+    if isinstance(rule.left, Join) and not found:
+        found += _check_kinds(rule.left, source)
     if isinstance(rule.left, Join) and rule.left.condition is not None:
-        captured = {c.name for s in selectors for p in included_paths(s) for c in p.captures()}
-        found += _check_condition(rule.left.condition, captured, source)
+        # it is asked of the first of the joined tensors, for what that one captures
+        found += check_condition(rule.left.condition, _bound(rule.left.selectors[0]), source)
     if not found and kind in ("key", "tie"):
         templates = rule.right.templates if isinstance(rule.right, KeyTarget) else (rule.right,)
         via = isinstance(rule.right, KeyTarget) and bool(rule.right.operations)
@@ -48,33 +51,37 @@ def check_selector(selector: Selector, source: Text) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for path in paths(selector):
         for segment in path.segments:
-            ways = prod(max(1, len(getattr(part, "alternatives", ()))) for part in segment.parts)
+            dotted = [a for a in map(_alternatives, segment.parts) if any(len(alternative) > 1 for alternative in a)]
+            ways = prod(map(len, dotted))
             if ways > _MOST_WAYS:
-                message = f"the groups of this segment have {ways} combinations; {_MOST_WAYS} is the limit"
+                message = f"the groups with dots of this segment have {ways} combinations; {_MOST_WAYS} is the limit"
                 found.append(Diagnostic("rule-syntax", message, source.span(*segment.at)))
-        found += _kinds_agree(path, source)
-    for guard, captured in _guards(selector):
-        found += _check_condition(guard.condition, captured, source)
+    for guard in _guards(selector):
+        found += check_condition(guard.condition, _bound(guard.selector), source)
+    found += _check_kinds(selector, source)
     return found
 
 
-def _kinds_agree(path: Path, source: Text) -> Iterator[Diagnostic]:
-    """A capture that stands twice may leave its kind out the second time, but not change it."""
-    kinds: dict[str, Capture] = {}
-    for capture in path.captures():
-        first = kinds.setdefault(capture.name, capture)
-        if capture.kind not in ("text", first.kind):
-            message = f"`{{{capture.name}}}` was captured as {_KINDS[first.kind]} before"
-            yield Diagnostic("capture-kind", message, source.span(*capture.at))
+def _alternatives(part: Any) -> tuple[Any, ...]:
+    return getattr(part, "alternatives", ())
 
 
-_KINDS = {"text": "text", "int": "an integer", "deep": "whole segments", "one_of": "an alternative"}
+def _check_kinds(left: Selector | Join, source: Text) -> Iterator[Diagnostic]:
+    for capture, first in kinds_disagree(left):
+        message = f"`{{{capture.name}}}` was captured as {KINDS[first.kind]} before"
+        note = f"the first is `{first}`" if first.alternatives else f"a kind is said the first time: `{capture}`"
+        yield Diagnostic("capture-kind", message, source.span(*capture.at), (note,))
 
 
-def _guards(selector: Selector) -> Iterator[tuple[Guarded, set[str]]]:
+def _bound(selector: Selector) -> dict[str, Capture]:
+    """The captures that every branch of a selector binds."""
+    branches = [{c.name: c for c in path.captures()} for path in included_paths(selector)]
+    return {name: capture for name, capture in branches[0].items() if all(name in b for b in branches)}
+
+
+def _guards(selector: Selector) -> Iterator[Guarded]:
     if isinstance(selector, Guarded):
-        shared = [{c.name for c in path.captures()} for path in included_paths(selector.selector)]
-        yield selector, set.intersection(*shared)
+        yield selector
         yield from _guards(selector.selector)
     elif isinstance(selector, Union):
         for operand in selector.operands:
@@ -82,20 +89,6 @@ def _guards(selector: Selector) -> Iterator[tuple[Guarded, set[str]]]:
     elif isinstance(selector, Except):
         yield from _guards(selector.base)
         yield from _guards(selector.minus)
-
-
-def _check_condition(condition: Expression, captured: set[str], source: Text) -> Iterator[Diagnostic]:
-    known = {*captured, *FACTS, *constants()}
-    for node in walk(condition):
-        if isinstance(node, Call | Attribute | Inherit):
-            yield Diagnostic("guard", f"`{node}` cannot stand in a condition", source.span(*node.at))
-            return
-    for name in names(condition):
-        if name.name not in known:
-            near = did_you_mean(name.name, known)
-            what = f"the captures of the selector, {', '.join(FACTS)}, and the names of dtypes"
-            notes = (near,) if near else (f"a condition may use {what}",)
-            yield Diagnostic("guard", f"nothing is called `{name.name}` here", source.span(*name.at), notes)
 
 
 def binds(path: Path) -> tuple[frozenset[str], int, tuple[int, ...]]:
@@ -198,7 +191,7 @@ def _check_hole(part: Hole, captures: dict[str, Capture], source: Text, via: boo
             if not (via and expression is name):
                 yield _unknown_capture(name.name, captures, source, name.at)
         elif expression is not name and capture.kind != "int":
-            message = f"`{{{name.name}}}` captures {_KINDS[capture.kind]}, and arithmetic needs an integer"
+            message = f"`{{{name.name}}}` captures {KINDS[capture.kind]}, and arithmetic needs an integer"
             note = f"on the left: `{{{name.name}:int}}`"
             yield Diagnostic("capture-kind", message, source.span(*name.at), (note,))
 

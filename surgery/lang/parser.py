@@ -15,9 +15,11 @@ from typing import Any
 
 import lark
 
-from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.diagnostics import Diagnostic, Span, SurgeryError, fail
 from surgery.lang.bind import bind, parameters
 from surgery.lang.build import Builder, BuildError
+from surgery.lang.checks import check_rule, check_selector
+from surgery.lang.kinds import with_kinds
 from surgery.lang.layout import split_rules
 from surgery.lang.rule import Rule
 from surgery.lang.selector import Item, Selection
@@ -31,6 +33,7 @@ __all__ = ["KINDS", "build_tables", "grammar_text", "parse_expression", "parse_r
 KINDS = ("key", "create", "layer", "cast", "device", "init", "set", "tie")
 _STARTS = ["lone_selector", "postfix", *(f"{kind}_rule" for kind in KINDS)]
 _LONGEST = 100_000
+_DEEPEST = 200
 
 
 def grammar_text() -> str:
@@ -59,7 +62,7 @@ def _parser() -> lark.Lark:
     if file.is_file():
         content = file.read_bytes()
         if content[:32] == _digest():
-            return lark.Lark.load(io.BytesIO(content[32:]))  # type: ignore[no-any-return]
+            return lark.Lark.load(io.BytesIO(content[32:]))
     return _build()
 
 
@@ -70,20 +73,45 @@ def _parse(text: Text, start: str) -> Any:
     """One form.
 
     Raises:
-        SurgeryError: `rule-syntax`, pointing at the word.
+        SurgeryError: `rule-syntax` or `too-large`, pointing at the word.
     """
     if len(text.value) > _LONGEST:
-        raise SurgeryError(Diagnostic("rule-syntax", f"this is longer than {_LONGEST} characters", text.span(0, 1)))
+        raise fail("too-large", f"this is longer than {_LONGEST:,} characters", text.span(0, 1))
     try:
-        return _BUILDER.transform(_parser().parse(text.value, start=start))
+        tree = _parser().parse(text.value, start=start)
+        if len(text.value) > _DEEPEST and _depth(tree) > _DEEPEST:
+            raise fail("too-large", f"this is nested more than {_DEEPEST} deep", text.span(0, len(text.value)))
+        return _BUILDER.transform(tree)
     except lark.exceptions.UnexpectedInput as error:
         raise SurgeryError(explain(error, text, start)) from None
     except lark.exceptions.VisitError as error:
         if not isinstance(error.orig_exc, BuildError):
             raise error.orig_exc from None
-        wrong = error.orig_exc
-        notes = (wrong.note,) if wrong.note else ()
-        raise SurgeryError(Diagnostic("rule-syntax", wrong.message, text.span(*wrong.at), notes)) from None
+        raise _refused(error.orig_exc, text) from None
+
+
+def _depth(tree: lark.Tree) -> int:
+    """How deep a tree is."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in node.children if isinstance(child, lark.Tree)]
+    return depth
+
+
+def _refused(error: BuildError, text: Text) -> SurgeryError:
+    return fail(error.code, error.message, text.span(*error.at), (error.note,) if error.note else ())
+
+
+def _bound(form: Any, text: Text, params: Mapping[str, Any] | None) -> tuple[Any, tuple[tuple[str, Span], ...]]:
+    """A form with its parameters put in, if all their values are known; and which there are, and where."""
+    named = tuple((name, text.span(*at)) for name, at in parameters(form)) if "$" in text.value else ()
+    if named and params is not None and all(name in params for name, _ in named):
+        try:
+            form = bind(form, params)
+        except BuildError as error:
+            raise _refused(error, text) from None
+    return form, named
 
 
 def parse_rules(text: Text, kind: str, params: Mapping[str, Any] | None = None) -> tuple[Rule, ...]:
@@ -96,7 +124,8 @@ def parse_rules(text: Text, kind: str, params: Mapping[str, Any] | None = None) 
     >>> [str(rule) for rule in rules]
     ['module.** -> **', 'optional head -> fc']
     """
-    rules, wrong = [], []
+    rules: list[Rule] = []
+    wrong: list[Diagnostic] = []
     for piece in split_rules(text, commas=kind != "set"):
         try:
             rules.append(_parse_rule(piece, kind, params))
@@ -108,13 +137,8 @@ def parse_rules(text: Text, kind: str, params: Mapping[str, Any] | None = None) 
 
 
 def _parse_rule(text: Text, kind: str, params: Mapping[str, Any] | None) -> Rule:
-    from surgery.lang.checks import check_rule
-
-    rule: Rule = _parse(text, f"{kind}_rule")
-    named = [(name, text.span(*at)) for form in (rule.left, rule.right) for name, at in parameters(form)]
-    if named and params is not None and all(name in params for name, _ in named):
-        rule = bind(rule, params)
-    rule = Rule(rule.left, rule.right, rule.optional, source=text, parameters=tuple(named))
+    rule, named = _bound(_parse(text, f"{kind}_rule"), text, params)
+    rule = Rule(with_kinds(rule.left), rule.right, rule.optional, source=text, parameters=named)
     wrong = check_rule(rule, kind)
     if wrong:
         raise SurgeryError(wrong)
@@ -125,25 +149,21 @@ def parse_selector(text: Text, params: Mapping[str, Any] | None = None) -> Selec
     """A selector that stands alone, perhaps behind `optional`.
 
     Raises:
-        SurgeryError: `rule-syntax`, pointing at the word.
+        SurgeryError: everything that is wrong in the text.
     """
-    trimmed = split_rules(text, commas=False)
-    if len(trimmed) != 1:
-        span = trimmed[1].span(0, len(trimmed[1].value)) if trimmed else text.span(0, 1)
-        message = "one selector stands here, not several" if trimmed else "a selector is missing here"
+    pieces = split_rules(text, commas=True)
+    if not pieces:
+        raise fail("rule-syntax", "a selector is missing here", text.span(0, 1))
+    if len(pieces) > 1:
+        span = pieces[1].span(0, len(pieces[1].value))
         note = "several are joined by `|`, or written as a list"
-        raise SurgeryError(Diagnostic("rule-syntax", message, span, (note,) if trimmed else ()))
-    from surgery.lang.checks import check_selector
-
-    source = trimmed[0]
-    item: Item = _parse(source, "lone_selector")
-    named = tuple((name, source.span(*at)) for name, at in parameters(item.selector))
-    if named and params is not None and all(name in params for name, _ in named):
-        item = bind(item, params)
-    wrong = check_selector(item.selector, source)
+        raise fail("rule-syntax", "one selector stands here, not several", span, (note,))
+    item, named = _bound(_parse(pieces[0], "lone_selector"), pieces[0], params)
+    item = Item(with_kinds(item.selector), item.optional, pieces[0])
+    wrong = check_selector(item.selector, pieces[0])
     if wrong:
         raise SurgeryError(wrong)
-    return Selection((Item(item.selector, item.optional, source),), named)
+    return Selection((item,), named)
 
 
 def union_of(selections: list[Selection]) -> Selection:

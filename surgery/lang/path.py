@@ -79,6 +79,8 @@ class Capture:
         kinds = {"text": "", "int": ":int", "deep": ":**"}
         if self.kind in kinds:
             return f"{{{self.name}{kinds[self.kind]}}}"
+        if len(self.alternatives) == 1:  # bare, it would be taken for a kind
+            return f"{{{self.name}:{quote('.'.join(self.alternatives[0]))}}}"
         return f"{{{self.name}:{print_alternatives(self.alternatives)}}}"
 
 
@@ -160,8 +162,4 @@ def print_literal(text: str) -> str:
 
 def print_alternatives(alternatives: tuple[Alternative, ...]) -> str:
     """The inside of a group: ``1.0|2.0``."""
-    return "|".join(".".join(map(_print_alternative_segment, alt)) for alt in alternatives)
-
-
-def _print_alternative_segment(text: str) -> str:
-    return text if _BARE.fullmatch(text) else quote(text)
+    return "|".join(".".join(map(print_literal, alternative)) for alternative in alternatives)

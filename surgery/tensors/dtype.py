@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DTYPES", "DType", "casts_exactly"]
+__all__ = ["DTYPES", "DType", "casts_exactly", "dtype_called"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,32 @@ _ALL = [
 
 #: name -> element type, for every type that torch can store
 DTYPES: dict[str, DType] = {dtype.name: dtype for dtype in _ALL}
+
+_OTHER_NAMES = {
+    "half": "float16",
+    "float": "float32",
+    "double": "float64",
+    "fp16": "float16",
+    "fp32": "float32",
+    "fp64": "float64",
+    "bf16": "bfloat16",
+    "fp8": "float8_e4m3fn",
+    "long": "int64",
+    "int": "int32",
+    "short": "int16",
+    "byte": "uint8",
+    "boolean": "bool",
+}
+
+
+def dtype_called(word: str) -> str | None:
+    """The dtype that people mean by a word that is no dtype's name; None for any other word.
+
+    >>> dtype_called("bf16"), dtype_called("half")
+    ('bfloat16', 'float16')
+    """
+    return word if word in DTYPES else _OTHER_NAMES.get(word.lower())
+
 
 _IEEE = {"float64", "float32", "float16", "bfloat16", "float8_e5m2"}
 

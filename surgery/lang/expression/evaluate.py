@@ -67,7 +67,10 @@ def evaluate(expression: Expression, values: Mapping[str, Any]) -> Any:
         case Name(name=name):
             if name not in values:
                 raise EvaluationError(f"nothing is called `{name}` here", expression)
-            return values[name]
+            value = values[name]
+            if value is None:
+                raise EvaluationError(f"`{name}` is not known here", expression)
+            return value
         case ListOf(items=items, is_tuple=is_tuple):
             found = [evaluate(item, values) for item in items]
             return tuple(found) if is_tuple else found
@@ -110,8 +113,6 @@ def _arithmetic(expression: Arithmetic, values: Mapping[str, Any]) -> Any:
 def _compare(expression: Comparison, values: Mapping[str, Any]) -> bool:
     operands = [evaluate(operand, values) for operand in expression.operands]
     for op, left, right in zip(expression.operators, operands, operands[1:], strict=False):
-        if left is None and op not in ("==", "!=", "in", "not in"):
-            return False
         try:
             holds = _COMPARE[op](left, right)
         except TypeError as error:

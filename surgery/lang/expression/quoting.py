@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import re
+
+from surgery.diagnostics import escape
+
 __all__ = ["quote", "unquote"]
+
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def quote(text: str) -> str:
-    r"""A string literal that the language reads back as `text`.
+    r"""A string literal that the language reads back as `text`; what cannot be seen is written as an escape.
 
-    >>> print(quote('a"b'))
-    'a"b'
+    >>> print(quote('a"b'), quote("\u202e"))
+    'a"b' "\u202e"
     """
     mark = "'" if '"' in text and "'" not in text else '"'
-    escaped = text.replace("\\", "\\\\").replace(mark, "\\" + mark).replace("\n", "\\n").replace("\t", "\\t")
-    return f"{mark}{escaped}{mark}"
+    escaped = text.replace("\\", "\\\\").replace(mark, "\\" + mark)
+    return f"{mark}{escape(escaped)}{mark}"
 
 
 def unquote(literal: str) -> str:
-    """The text of a string literal, quotes and escapes removed."""
+    r"""The text of a string literal, quotes and escapes removed.
+
+    ``\n``, ``\t``, ``\r``, ``\x41``, ``\u0041`` and ``\U00000041`` are what they are in Python; a backslash before any
+    other character is that character.
+    """
     inside = literal[1:-1]
-    if "\\" not in inside:
-        return inside
-    out, index = [], 0
-    while index < len(inside):
-        char = inside[index]
-        if char == "\\":
-            index += 1
-            char = {"n": "\n", "t": "\t"}.get(inside[index], inside[index])
-        out.append(char)
-        index += 1
-    return "".join(out)
+    return _ESCAPE.sub(_unescaped, inside) if "\\" in inside else inside
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1] or match[2] or match[3]
+    if code:
+        return chr(int(code, 16)) if int(code, 16) <= 0x10FFFF else match.group()
+    return _LETTERS.get(match[4], match[4])
