@@ -1,187 +1,184 @@
-"""One rule of ``convert``: what it takes, how that is gathered, computed, and scattered to new keys."""
+"""One rule that computes: what it takes, how that is gathered, computed, and scattered to new keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from dataclasses import dataclass
 
 from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.lang.bind import parameters
 from surgery.lang.expression import EvaluationError
-from surgery.lang.path import Path
-from surgery.lang.render import Filling, render
-from surgery.lang.rule import Join, KeyTarget, Rule
-from surgery.lang.selector import Guarded, Selector, included_paths
+from surgery.lang.rule import KeyTarget, Rule
+from surgery.lang.selector import included_paths
+from surgery.ops.base import OpError
 from surgery.ops.full import Zeros
+from surgery.planning.assign import selectors_of
 from surgery.planning.context import Context
-from surgery.planning.gather import Gathered, GatherError, Shape, Taken, gather
-from surgery.planning.keys import report_evaluation
-from surgery.planning.pipeline import bind_pipeline
-from surgery.planning.selecting import Choice, RuleSet, facts_of, type_test
-from surgery.tensors.expr import Computed, TensorExpr
-from surgery.tensors.subject import Entry, Subject, Touch
+from surgery.planning.failures import Failures
+from surgery.planning.gather import Gathered, GatherError, Taken, gather
+from surgery.planning.join import join, shared_captures
+from surgery.planning.keys import NewKeys, evaluation_error
+from surgery.planning.pipeline import Pipeline, bind_pipeline
+from surgery.planning.scatter import Scatter
+from surgery.planning.shape import Shape
+from surgery.tensors.expr import Computed, TensorExpr, detach
+from surgery.tensors.subject import Entry, Touch
 
-__all__ = ["Conversion"]
+__all__ = ["Conversion", "Made", "Move", "check_conversion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new tensor: its key, its entry, and the keys that it was made of."""
+
+    key: str
+    entry: Entry
+    sources: tuple[str, ...]
+
+
+class Move:
+    """A rule without operations at work: each key it takes gets a new one."""
+
+    def __init__(self, rule: Rule, failures: Failures, *, step: str) -> None:
+        self.rule = rule
+        self._new_keys = NewKeys(rule)
+        self._failures = failures
+        self._step = step
+
+    def results(self, taken: Sequence[Sequence[Taken]], entries: Mapping[str, Entry]) -> Iterator[Made]:
+        """The tensors under their new keys."""
+        for one in taken[0]:
+            try:
+                new = self._new_keys.of(one.key, one.path, one.match)
+            except EvaluationError as error:
+                self._failures.add(evaluation_error(error, self.rule, one.key))
+                continue
+            entry = entries[one.key]
+            if new != one.key:
+                entry = entry.touched(Touch(self._step, f"{one.key} -> {new}", self.rule.span))
+            yield Made(new, entry, (one.key,))
 
 
 class Conversion:
-    """A rule with operations, at work on the keys of a subject.
+    """A rule with operations, a join or a list of results at work.
 
     Raises (when made):
-        SurgeryError: the operations are unknown or wrongly called.
+        SurgeryError: the operations are unknown or wrongly called, or the results have no keys.
     """
 
-    def __init__(self, rule: Rule, subject: Subject, context: Context, *, step: str) -> None:
+    def __init__(self, rule: Rule, failures: Failures, *, step: str) -> None:
         assert isinstance(rule.right, KeyTarget)
         self.rule = rule
-        self.target = rule.right
-        self.taken_keys: set[str] = set()
-        self._context = context
+        self._failures = failures
         self._step = step
-        self._span = rule.span
-        self.pipeline = bind_pipeline(rule, rule.right.operations)
-        self._selectors = _selectors(rule)
-        paths = [path for selector in self._selectors for path in included_paths(selector)]
-        self._shape = Shape.of(paths, rule.right.templates)
-        self._joined = isinstance(rule.left, Join)
-        choices = [Choice(rule, selector) for selector in self._selectors]
-        self._rules = RuleSet(choices, list(subject.entries), context, types=type_test(subject))
-        self._failures = 0
+        self._pipeline = bind_pipeline(rule, rule.right.operations)
+        left = [list(included_paths(selector)) for selector in selectors_of(rule)]
+        self._shape = Shape.of(left, rule.right.templates)
+        self._shared = shared_captures(left)
+        self._scatter = Scatter(rule, rule.right, self._shape)
+        self._made: dict[tuple[int | None, ...], tuple[TensorExpr, ...]] = {}
 
-    def results(self, entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry, list[str]]]:
-        """The new tensors: key, entry, and the keys each was made of. Errors go to the context."""
-        per_selector: list[list[Taken]] = [[] for _ in self._selectors]
-        for key, entry in entries.items():
-            for number, path, match in self._rules.selecting(key, facts_of(key, entry)):
-                per_selector[number].append(Taken(key, path, match, number))
+    def results(
+        self, taken: Sequence[Sequence[Taken]], entries: Mapping[str, Entry], context: Context
+    ) -> Iterator[Made]:
+        """The new tensors, of what each selector took. Errors go to the failures, warnings to the context."""
+
+        def warn(message: str, at: tuple[int, int]) -> None:
+            context.report("incomplete-group", message, self.rule.span_of(at), warning=True)
+
+        ordered, fills = self._pipeline.ordered, self._pipeline.fills
+        shapes = [self._shape, *(self._shape.of_partner() for _ in self._shared)]
         try:
-            groups = self._groups(per_selector)
+            gathered = [
+                gather(some, shape, ordered=ordered, fills=fills, warn=warn)
+                for some, shape in zip(taken, shapes, strict=True)
+            ]
         except GatherError as error:
+            span = self.rule.span_of(error.at) if error.at else self.rule.span
             notes = (error.note,) if error.note else ()
-            self._context.report("incomplete-group", str(error), self._span, notes)
+            self._failures.add(Diagnostic("incomplete-group", str(error), span, notes))
             return
-        for group in groups:
-            self.taken_keys.update(group.keys)
+        for group in join(gathered, self._shared):
             yield from self._convert(group, entries)
-        if self._failures > 1:
-            self._context.remarks.append(f"{self._failures - 1} more like the error at {self._span}")
 
-    def finish(self) -> None:
-        """Report selectors that took nothing."""
-        self._rules.finish()
-
-    def _groups(self, per_selector: Sequence[Sequence[Taken]]) -> list[Gathered]:
-        ordered, fills = self.pipeline.ordered, self.pipeline.fills
-        gathered = [gather(taken, self._shape, ordered=ordered, fills=fills) for taken in per_selector]
-        if not self._joined:
-            return gathered[0]
-        return _joined(gathered, self._shape, per_selector)
-
-    def _convert(self, group: Gathered, entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry, list[str]]]:
-        sources = group.keys
+    def _convert(self, group: Gathered, entries: Mapping[str, Entry]) -> Iterator[Made]:
+        sources = tuple(dict.fromkeys(group.keys))
         try:
-            outputs = self._outputs()
-            results = self.pipeline.apply(self._inputs(group, entries), outputs)
-            keys = self._keys(group, len(results))
+            results = self._compute(group, entries)
+            keys = self._scatter.keys(group, len(results))
         except SurgeryError as error:
-            self._failures += 1
-            if self._failures == 1:
-                self._report(error.diagnostics[0], sources, entries)
+            self._failures.add(_explained(error.diagnostics[0], self.rule, sources, entries))
             return
         except EvaluationError as error:
-            report_evaluation(error, self.rule, sources[0], self._context)
+            self._failures.add(evaluation_error(error, self.rule, sources[0]))
             return
         first = entries[sources[0]]
         origins = tuple(dict.fromkeys(origin for key in sources for origin in entries[key].origins))
         trail = tuple(dict.fromkeys(touch for key in sources for touch in entries[key].trail))
         inputs = tuple(entries[key].spec for key in sources)
+        via = f" via {self._pipeline}" if self._pipeline.operations else ""
         for key, expr in zip(keys, results, strict=True):
-            action = f"{', '.join(_short(sources))} -> {key} via {self.pipeline}"
-            touch = Touch(self._step, action, self._span, computes=True, inputs=inputs, spec=expr.spec)
-            yield key, Entry(expr, origins, (*trail, touch), first.kind, first.requires_grad), sources
+            action = f"{', '.join(_short(sources))} -> {key}{via}"
+            computes = bool(self._pipeline.operations)
+            touch = Touch(self._step, action, self.rule.span, computes=computes, inputs=inputs, spec=expr.spec)
+            entry = Entry(expr, origins, (*trail, touch), first.kind, first.requires_grad, first.device)
+            yield Made(key, entry, sources)
 
-    def _report(self, diagnostic: Diagnostic, sources: list[str], entries: Mapping[str, Entry]) -> None:
-        shapes = [f"`{key}` {entries[key].spec}" for key in sources[:4]]
-        more = f" and {len(sources) - 4} more" if len(sources) > 4 else ""
-        notes = (*diagnostic.notes, f"for {', '.join(shapes)}{more}")
-        self._context.report(diagnostic.code, diagnostic.message, diagnostic.span or self._span, notes)
-
-    def _inputs(self, group: Gathered, entries: Mapping[str, Entry]) -> tuple[TensorExpr, ...]:
-        present = [entries[key].expr for key in group.keys]
-        inputs = []
-        for member in group.members:
-            if member is not None:
-                inputs.append(entries[member.key].expr)
-            else:
-                inputs.append(Computed(present[0].spec, Zeros(), (present[0],)))
-        return tuple(inputs)
-
-    def _outputs(self) -> int | None:
-        if self._shape.scattered:
-            return None
-        count = len(self.target.templates)
-        for size in self._shape.group_sizes:
-            count *= size
-        return count
-
-    def _keys(self, group: Gathered, count: int) -> list[str]:
-        """The keys of the results, the left index of what is scattered varying slowest."""
-        filling = group.filling
-        if self.target.listed:
-            return [render(template, filling, group.rest) for template in self.target.templates]
-        template, shape = self.target.templates[0], self._shape
-        if len(shape.scattered) > 1:
-            message = f"`{{{shape.scattered[1]}}}` is a second index on the right only: its size is open"
-            raise SurgeryError(Diagnostic("operation", message, self._span))
-        per_index = 1
-        for size in shape.group_sizes:
-            per_index *= size
-        indices = [str(i) for i in range(count // per_index)] if shape.scattered else [""]
-        keys = []
-        for index, groups in product(indices, product(*map(range, shape.group_sizes))):
-            text = {**filling.text, **dict.fromkeys(shape.scattered, index)}
-            chosen = filling.groups if shape.groups else groups
-            filled = Filling(text, filling.numbers, filling.choices, filling.stars, chosen)
-            keys.append(render(template, filled, group.rest))
-        return keys
+    def _compute(self, group: Gathered, entries: Mapping[str, Entry]) -> tuple[TensorExpr, ...]:
+        """The results of a group. What is made of one tensor under two tied keys is one result: ties stay."""
+        members = [None if member is None else entries[member.key].expr for member in group.members]
+        alike = tuple(None if expr is None else id(expr) for expr in members)
+        if alike not in self._made:
+            inputs = _filled(members, self._pipeline)
+            results = self._pipeline.apply(inputs, self._scatter.outputs)
+            if self._step == "copy":
+                results = tuple(detach(r) if any(r is i for i in inputs) else r for r in results)
+            self._made[alike] = results
+        return self._made[alike]
 
 
-def _selectors(rule: Rule) -> tuple[Selector, ...]:
-    if not isinstance(rule.left, Join):
-        return (rule.left,)
-    if rule.left.condition is None:
-        return rule.left.selectors
-    first, *others = rule.left.selectors
-    return (Guarded(first, rule.left.condition), *others)
+def _filled(members: Sequence[TensorExpr | None], pipeline: Pipeline) -> tuple[TensorExpr, ...]:
+    """The members of a group, zeros in the place of those that are missing.
+
+    Raises:
+        SurgeryError: code ``operation``; the shape of what is missing cannot be told.
+    """
+    if all(member is not None for member in members):
+        return tuple(member for member in members if member is not None)
+    op, span = next((op, span) for op, span in pipeline.operations if hasattr(op, "fill"))
+    try:
+        specs = op.fill(tuple(member.spec if member is not None else None for member in members))
+    except OpError as error:
+        raise SurgeryError(Diagnostic("operation", error.message, span)) from error
+    return tuple(
+        Computed(spec, Zeros(spec.shape, spec.dtype), ()) if member is None else member
+        for member, spec in zip(members, specs, strict=True)
+    )
+
+
+def _explained(diagnostic: Diagnostic, rule: Rule, sources: Sequence[str], entries: Mapping[str, Entry]) -> Diagnostic:
+    """The error of a group, with the tensors that are in it."""
+    shapes = [f"`{key}` {entries[key].spec}" for key in sources[:4]]
+    more = f" and {len(sources) - 4} more" if len(sources) > 4 else ""
+    notes = (*diagnostic.notes, f"for {', '.join(shapes)}{more}")
+    return Diagnostic(diagnostic.code, diagnostic.message, diagnostic.span or rule.span, notes)
 
 
 def _short(keys: Sequence[str]) -> list[str]:
     return [*keys[:4], f"… ({len(keys)} tensors)"] if len(keys) > 4 else list(keys)
 
 
-def _joined(gathered: list[list[Gathered]], shape: Shape, per_selector: Sequence[Sequence[Taken]]) -> list[Gathered]:
-    """Groups of the first selector with their partners; groups without partners are left alone."""
-    paths = [taken[0].path if taken else None for taken in per_selector]
-    rows = gathered[0]
-    for number in range(1, len(gathered)):
-        shared = _shared(paths[:number], paths[number])
-        partners = {_join_key(group, shared): group for group in gathered[number]}
-        joined = []
-        for row in rows:
-            partner = partners.get(_join_key(row, shared))
-            if partner is not None:
-                text = {**partner.filling.text, **row.filling.text}
-                numbers = {**partner.filling.numbers, **row.filling.numbers}
-                choices = {**partner.filling.choices, **row.filling.choices}
-                filling = Filling(text, numbers, choices, row.filling.stars, row.filling.groups)
-                joined.append(Gathered(filling, row.rest, [*row.members, *partner.members]))
-        rows = joined
-    return rows
+def check_conversion(rule: Rule) -> list[Diagnostic]:
+    """What can be said against the operations and the results of a rule before any key is known.
 
-
-def _shared(before: Sequence[Path | None], path: Path | None) -> tuple[str, ...]:
-    names = {capture.name for other in before if other for capture in other.captures()}
-    return tuple(sorted(names & {capture.name for capture in path.captures()})) if path else ()
-
-
-def _join_key(group: Gathered, shared: tuple[str, ...]) -> tuple[object, ...]:
-    return (*(group.filling.text.get(name) for name in shared), group.rest)
+    What depends on a parameter without a value is left open.
+    """
+    if any(True for _ in parameters(rule.right)):
+        return []
+    try:
+        bind_pipeline(rule, rule.right.operations)
+        left = [list(included_paths(selector)) for selector in selectors_of(rule)]
+        Scatter(rule, rule.right, Shape.of(left, rule.right.templates))
+    except SurgeryError as error:
+        return list(error.diagnostics)
+    return []

@@ -6,18 +6,23 @@ over. What the subtree carries over is part of the identity.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
-from surgery.lang.expression import names
+from surgery.collapse import format_indices
 from surgery.lang.match import Match
 from surgery.lang.path import Capture, Deep, Group, Path, Star
 from surgery.lang.render import Filling
-from surgery.lang.template import Hole, Mapped, Template
+from surgery.planning.shape import Shape
 
-__all__ = ["GatherError", "Gathered", "Shape", "Taken", "gather"]
+__all__ = ["GatherError", "Gathered", "Taken", "gather"]
+
+#: the place of a tensor among those that it is gathered with: one value for each index that is not kept
+_Indices: TypeAlias = tuple[Any, ...]
+#: is told a message, and the characters of the rule that it is about
+_Warn: TypeAlias = Callable[[str, tuple[int, int]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,6 @@ class Taken:
     key: str
     path: Path
     match: Match
-    selector: int = 0
 
 
 @dataclass(slots=True)
@@ -45,159 +49,151 @@ class Gathered:
 
 
 class GatherError(ValueError):
-    """Keys that should be gathered are incomplete or have no order."""
-
-    def __init__(self, message: str, note: str | None = None) -> None:
-        super().__init__(message)
-        self.note = note
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What the right side of a rule keeps, and what it scatters over.
+    """Keys that should be gathered are incomplete or have no order.
 
     Attributes:
-        kept: the captures that stand on both sides.
-        stars: how many stars are kept, from the left.
-        groups: whether groups stand on both sides.
-        scattered: the captures that stand on the right only.
-        group_sizes: the sizes of the groups that stand on the right only.
+        note: what would mend it.
+        at: the characters of the index in question, in the rule.
     """
 
-    kept: frozenset[str]
-    stars: int
-    groups: bool
-    scattered: tuple[str, ...] = ()
-    group_sizes: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, left: Sequence[Path], templates: Sequence[Template]) -> Shape:
-        """What the templates of a rule do with what its left side binds."""
-        captured = {capture.name for path in left for capture in path.captures()}
-        has_groups = any(isinstance(part, Group) for path in left for part in path.parts())
-        used: dict[str, None] = {}
-        stars = 0
-        sizes: tuple[int, ...] = ()
-        for template in templates:
-            parts = list(template.parts())
-            stars = max(stars, sum(isinstance(p, Star | Deep) for p in parts))
-            for part in parts:
-                if isinstance(part, Mapped):
-                    used[part.name] = None
-                elif isinstance(part, Hole):
-                    used.update((name.name, None) for name in names(part.expression))
-            groups = [p for p in parts if isinstance(p, Group)]
-            if groups and not has_groups:
-                sizes = tuple(len(g.alternatives) for g in groups)
-        kept_groups = has_groups and any(isinstance(p, Group) for t in templates for p in t.parts())
-        scattered = tuple(name for name in used if name not in captured)
-        return cls(frozenset(used) & frozenset(captured), stars, kept_groups, scattered, sizes)
-
-    def identity(self, taken: Taken) -> Hashable:
-        """What a key shares with the keys it is gathered with."""
-        match = taken.match
-        kept = tuple(sorted((name, match.captures[name]) for name in self.kept if name in match.captures))
-        return kept, match.stars[: self.stars], match.groups if self.groups else (), match.rest
-
-    def gathered(self, taken: Taken) -> Iterator[tuple[Any, Any]]:
-        """The indices that the right side does not keep, from left to right: (part, value to sort by)."""
-        match = taken.match
-        stars, groups = iter(match.stars), iter(match.groups)
-        star = 0
-        seen: set[str] = set()
-        for part in taken.path.parts():
-            if isinstance(part, Star | Deep):
-                value = next(stars)
-                if star >= self.stars:
-                    yield part, value
-                star += 1
-            elif isinstance(part, Group):
-                choice = next(groups)
-                if not self.groups:
-                    yield part, choice
-            elif isinstance(part, Capture) and part.name not in self.kept and part.name not in seen:
-                seen.add(part.name)
-                text = match.captures[part.name]
-                yield part, int(text) if part.kind == "int" else match.choices.get(part.name, text)
+    def __init__(self, message: str, note: str | None = None, at: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.note = note
+        self.at = at
 
 
-def gather(taken: Sequence[Taken], shape: Shape, *, ordered: bool, fills: bool) -> list[Gathered]:
+def gather(
+    taken: Sequence[Taken],
+    shape: Shape,
+    *,
+    ordered: bool,
+    fills: bool,
+    warn: _Warn | None = None,
+) -> list[Gathered]:
     """Group the keys of one selector by identity and put each group in order: the left index varies slowest.
+
+    Args:
+        taken: the keys, in order.
+        shape: what the right side of the rule keeps.
+        ordered: whether the order of a group matters.
+        fills: whether members may be missing; their places are None then.
+        warn: told where integers do not run equally far in all groups, with the place of the index.
 
     Raises:
         GatherError: a group lacks a member, an integer index has a gap, or an index has no order.
     """
-    groups: dict[Hashable, list[tuple[tuple[Any, ...], Taken]]] = {}
+    groups: dict[Hashable, dict[_Indices, Taken]] = {}
     axes: tuple[Any, ...] = ()
     for item in taken:
-        pairs = list(shape.gathered(item))
+        pairs = list(_gathered(item, shape))
         axes = tuple(part for part, _ in pairs)
-        groups.setdefault(shape.identity(item), []).append((tuple(value for _, value in pairs), item))
+        indices = tuple(value for _, value in pairs)
+        members = groups.setdefault(shape.identity(item.match), {})
+        other = members.setdefault(indices, item)
+        if other is not item:
+            raise GatherError(f"`{other.key}` and `{item.key}` stand in the same place of what is gathered")
     if ordered and len(groups) < len(taken):
         for part in axes:
             _refuse_unordered(part)
-    expected = _index_sets(axes, groups.values())
-    return [_arranged(members, axes, expected, fills) for members in groups.values()]
+    everywhere = [_values(part, number, groups.values()) for number, part in enumerate(axes)]
+    if warn is not None and not fills:
+        _warn_ragged(axes, everywhere, groups.values(), warn)
+    return [_arranged(members, axes, everywhere, fills) for members in groups.values()]
+
+
+def _gathered(taken: Taken, shape: Shape) -> Iterator[tuple[Any, Any]]:
+    """The indices that the right side does not keep, from left to right: (part, value to sort by)."""
+    match = taken.match
+    stars, groups = iter(match.stars), iter(match.groups)
+    star = 0
+    seen: set[str] = set()
+    for part in taken.path.parts():
+        if isinstance(part, Star | Deep):
+            value = next(stars)
+            if star >= shape.stars:
+                yield part, value
+            star += 1
+        elif isinstance(part, Group):
+            choice = next(groups)
+            if not shape.groups:
+                yield part, choice
+        elif isinstance(part, Capture) and part.name not in shape.kept and part.name not in seen:
+            seen.add(part.name)
+            text = match.captures[part.name]
+            yield part, int(text) if part.kind == "int" else match.choices.get(part.name, text)
+
+
+def _is_int(part: Any) -> bool:
+    return isinstance(part, Capture) and part.kind == "int"
 
 
 def _refuse_unordered(part: Any) -> None:
     if isinstance(part, Star | Deep) or (isinstance(part, Capture) and part.kind in ("text", "deep")):
-        note = (
-            f"`{{{part.name}:int}}` sorts as integers" if isinstance(part, Capture) else "`{i:int}` sorts as integers"
-        )
-        raise GatherError(f"`{part}` is gathered over, and text has no order", note)
+        name = part.name if isinstance(part, Capture) else "i"
+        note = f"`{{{name}:int}}` sorts as integers, `(q|k|v)` as the alternatives stand"
+        raise GatherError(f"`{part}` is gathered over, and text has no order", note, part.at)
 
 
-def _index_sets(axes: tuple[Any, ...], groups: Any) -> list[list[Any]]:
-    """For each axis all the values that it takes anywhere, in order; of a group of alternatives, all of them."""
-    sets: list[list[Any]] = []
-    for number, part in enumerate(axes):
-        if isinstance(part, Group) or (isinstance(part, Capture) and part.kind == "one_of"):
-            sets.append(list(range(len(part.alternatives))))
-            continue
-        values = sorted({indices[number] for members in groups for indices, _ in members})
-        if (
-            isinstance(part, Capture)
-            and part.kind == "int"
-            and values != list(range(values[0], values[0] + len(values)))
-        ):
-            gap = next(v for v in range(values[0], values[-1]) if v not in values)
-            raise GatherError(f"`{part}` has a gap: {_numbers(values)} are there, {gap} is not")
-        sets.append(values)
-    return sets
+def _values(part: Any, number: int, groups: Any) -> list[Any]:
+    """All values that an index takes anywhere, in order; of alternatives, all that there are.
 
-
-def _numbers(values: list[int]) -> str:
-    return ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
+    Raises:
+        GatherError: integers with a gap.
+    """
+    if getattr(part, "alternatives", ()):
+        return list(range(len(part.alternatives)))
+    values = sorted({indices[number] for members in groups for indices in members})
+    if _is_int(part) and values[-1] - values[0] >= len(values):
+        known = set(values)
+        gap = next(v for v in range(values[0], values[-1]) if v not in known)
+        raise GatherError(f"`{part}` has a gap: {format_indices(values)} are there, {gap} is not", at=part.at)
+    return values
 
 
 def _arranged(
-    members: list[tuple[tuple[Any, ...], Taken]], axes: tuple[Any, ...], expected: list[list[Any]], fills: bool
+    members: Mapping[_Indices, Taken], axes: tuple[Any, ...], everywhere: Sequence[Sequence[Any]], fills: bool
 ) -> Gathered:
-    first = members[0][1]
+    """One group in order. Its integers run from the first that is anywhere to the last that the group has."""
+    first = next(iter(members.values()))
     gathered = Gathered(Filling.of(first.match, first.path), first.match.rest)
-    by_index: dict[tuple[Any, ...], Taken] = {}
-    for indices, item in members:
-        if indices in by_index:
-            message = f"`{by_index[indices].key}` and `{item.key}` stand in the same place of what is gathered"
-            raise GatherError(message)
-        by_index[indices] = item
-    for indices in product(*expected):
-        item_or_none = by_index.get(indices)
-        if item_or_none is None and not fills:
-            lacking = ", ".join(_index_name(part, value) for part, value in zip(axes, indices, strict=True))
-            raise GatherError(f"incomplete: next to `{first.key}` there is none for {lacking}", _fill_note(axes))
-        gathered.members.append(item_or_none)
+    wanted = [
+        [v for v in values if v <= max(indices[number] for indices in members)]
+        if _is_int(part) and not fills
+        else values
+        for number, (part, values) in enumerate(zip(axes, everywhere, strict=True))
+    ]
+    for indices in product(*wanted):
+        member = members.get(indices)
+        if member is None and not fills:
+            lacking = " and ".join(_index_name(part, value) for part, value in zip(axes, indices, strict=True))
+            note = "`concat(missing='zeros')` fills what is missing"
+            is_group = any(isinstance(part, Group) for part in axes)
+            message = f"incomplete: next to `{first.key}` there is none for {lacking}"
+            raise GatherError(message, note if is_group else None, axes[-1].at)
+        gathered.members.append(member)
     return gathered
 
 
 def _index_name(part: Any, value: Any) -> str:
-    if isinstance(part, Group | Capture) and part.alternatives:  # type: ignore[union-attr]
+    if getattr(part, "alternatives", ()):
         return f"`{'.'.join(part.alternatives[value])}`"
     return f"`{part}` = {value}"
 
 
-def _fill_note(axes: tuple[Any, ...]) -> str | None:
-    if any(isinstance(part, Group) for part in axes):
-        return "`concat(missing='zeros')` fills what is missing"
-    return None
+def _warn_ragged(
+    axes: tuple[Any, ...],
+    everywhere: Sequence[Sequence[Any]],
+    groups: Any,
+    warn: Callable[[str, tuple[int, int]], None],
+) -> None:
+    """Warn where an integer does not run equally far in all groups: layers may differ, or some may be cut off."""
+    for number, part in enumerate(axes):
+        if not _is_int(part):
+            continue
+        last = everywhere[number][-1]
+        for members in groups:
+            reached = max(indices[number] for indices in members)
+            if reached < last:
+                key = next(iter(members.values())).key
+                warn(f"`{part}` runs to {last} elsewhere, and to {reached} next to `{key}`", part.at)
+                break

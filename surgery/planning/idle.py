@@ -29,14 +29,14 @@ def idle_rule(
     if takers:
         number, count = Counter(takers).most_common(1)[0]
         if number >= 0:
-            message = f"this rule selects nothing: earlier rules took {_all(sum(takers.values()), noun)}"
+            message = f"this {choice.noun} selects nothing: earlier rules took {_all(sum(takers.values()), noun)}"
             where = choices[number].span
             note = f"first of them: `{choices[number].selector}`" + (f" ({where.place})" if where else "")
             return Diagnostic("unused-rule", message, choice.span, (note, "the first rule that selects a key applies"))
-        message = f"this rule selects nothing: of {count} {noun} on its path, its condition holds for none"
+        message = f"this {choice.noun} selects nothing: of {count} {noun} on its path, its condition holds for none"
         return Diagnostic("unused-rule", message, choice.span)
     first = next(iter(paths(choice.selector)))
-    return replace(idle_path(choice, first, keys, exact=exact), message="this rule selects nothing")
+    return replace(idle_path(choice, first, keys, exact=exact), message=f"this {choice.noun} selects nothing")
 
 
 def _all(count: int, noun: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surgery.diagnostics import Span
+from surgery.diagnostics import Diagnostic, Span
 from surgery.lang.expression import EvaluationError
 from surgery.lang.match import Match
 from surgery.lang.path import Path
@@ -12,9 +12,9 @@ from surgery.lang.renaming import Renamer, renamer
 from surgery.lang.render import Filling, render
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
-from surgery.tensors.subject import Entry, Touch
+from surgery.tensors.subject import Entry
 
-__all__ = ["KeyWriter", "NewKeys"]
+__all__ = ["KeyWriter", "NewKeys", "evaluation_error", "report_evaluation", "unselected"]
 
 
 class NewKeys:
@@ -77,19 +77,18 @@ class KeyWriter:
             self._context.report("key-collision", f"and {self._collisions - 5} more keys are written twice")
 
 
-def touch_of(step: str, rule: Rule, span: Span | None, action: str) -> Touch:
-    """What a rule did."""
-    return Touch(step, action, span)
+def evaluation_error(error: EvaluationError, rule: Rule, key: str) -> Diagnostic:
+    """The error of the arithmetic in a template, for one key."""
+    return Diagnostic("template", f"{error} (for the key `{key}`)", rule.span_of(error.expression.at))
 
 
 def report_evaluation(error: EvaluationError, rule: Rule, key: str, context: Context) -> None:
-    """An error of the arithmetic in a template, for one key."""
-    context.report("template", f"{error} (for the key `{key}`)", rule.span_of(error.expression.at))
+    """Report the error of the arithmetic in a template."""
+    context.diagnostics.append(evaluation_error(error, rule, key))
 
 
-def unselected(keys: Sequence[str], step: str, span: Span | None, context: Context) -> None:
-    """The error of ``rest: error``."""
+def unselected(keys: Sequence[str], context: Context) -> None:
+    """The error of ``rest: error``, at the step."""
     shown = ", ".join(f"`{key}`" for key in keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-    context.report(
-        "unselected-keys", f"no rule of this step selects {shown}", span, ("`rest: error` asks for all keys",)
-    )
+    note = "`rest: error` asks for all keys"
+    context.report("unselected-keys", f"no rule of this step selects {shown}", notes=(note,))

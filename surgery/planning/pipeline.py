@@ -50,11 +50,12 @@ class Pipeline:
                 current = _apply(op, current, wanted)
             except OpError as error:
                 notes = (error.suggestion,) if error.suggestion else ()
-                raise SurgeryError(Diagnostic("operation", f"{op.name}: {error.message}", span, notes)) from error
+                raise SurgeryError(Diagnostic("operation", error.message, span, notes)) from error
         if outputs is not None and len(current) != outputs:
             span = self.operations[-1][1] if self.operations else None
             message = f"{_tensors(len(current))} for {outputs} key{'s' * (outputs != 1)} on the right side"
-            raise SurgeryError(Diagnostic("operation", message, span))
+            note = "join them: `concat`, `stack`, `mean`" if outputs == 1 else "part it: `chunk`, `split`, `unstack`"
+            raise SurgeryError(Diagnostic("operation", message, span, (note,)))
         return current
 
 
@@ -67,7 +68,8 @@ def _apply(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple
         return tuple(_compute(op, (expr,), 1)[0] for expr in inputs)
     if op.arity == "split" and len(inputs) != 1:
         raise OpError(
-            f"it takes one tensor, and {len(inputs)} are gathered", suggestion="join them first: `concat`, `stack`"
+            f"`{op.name}` takes one tensor, and {len(inputs)} are gathered",
+            suggestion="join them first: `concat`, `stack`",
         )
     return _compute(op, inputs, 1 if op.arity == "join" else outputs)
 
@@ -100,10 +102,9 @@ def bind_operation(expression: Call | Name, rule: Rule) -> Op:
     span = rule.span_of(expression.at)
     cls = OPS.get(expression.name)
     if cls is None:
-        notes = [note for note in (did_you_mean(expression.name, OPS),) if note]
-        notes = notes or [f"operations: {', '.join(OPS)}"]
+        note = did_you_mean(expression.name, OPS) or f"operations: {', '.join(OPS)}"
         message = f"there is no operation `{expression.name}`"
-        raise SurgeryError(Diagnostic("unknown-operation", message, span, tuple(notes)))
+        raise SurgeryError(Diagnostic("unknown-operation", message, span, (note,)))
     call = expression if isinstance(expression, Call) else Call(expression.name, at=expression.at)
     try:
         return cls.bind(tuple(map(argument, call.args)), {name: argument(value) for name, value in call.kwargs})
@@ -111,7 +112,8 @@ def bind_operation(expression: Call | Name, rule: Rule) -> Op:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
         notes = (error.suggestion,) if error.suggestion else ()
-        raise SurgeryError(Diagnostic("operation", f"{call.name}: {error.message}", span, notes)) from error
+        at = next((value.at for name, value in call.kwargs if name == error.argument), expression.at)
+        raise SurgeryError(Diagnostic("operation", error.message, rule.span_of(at), notes)) from error
 
 
 def argument(expression: Expression) -> object:

@@ -37,13 +37,14 @@ def type_test(subject: Subject) -> TypeTest | None:
 class Choice:
     """What a rule (or an item of a selection) is to a `RuleSet`: a selector, with its place and its options."""
 
-    __slots__ = ("count", "optional", "outcome", "selector", "source", "taken")
+    __slots__ = ("count", "noun", "optional", "outcome", "selector", "source", "taken")
 
     def __init__(self, of: Rule | Item, selector: Selector) -> None:
         self.selector = selector
         self.source = of.source
         self.optional = of.optional
         self.count = of.count if isinstance(of, Rule) else None
+        self.noun = "rule" if isinstance(of, Rule) else "selector"
         self.taken = 0
         #: what it makes of a match, until it was warned that a match might be another
         self.outcome = outcome(of) if isinstance(of, Rule) else None

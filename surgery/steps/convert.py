@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from surgery.diagnostics import SurgeryError
+from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.fields import main, one_of, option, rules
-from surgery.lang.expression import EvaluationError
-from surgery.lang.rule import Join, Rule
+from surgery.lang.rule import Rule
+from surgery.planning.assign import Assignment
 from surgery.planning.context import Context
-from surgery.planning.convert import Conversion
-from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation, unselected
-from surgery.planning.selecting import RuleSet
+from surgery.planning.convert import Conversion, Made, Move
+from surgery.planning.failures import Failures
+from surgery.planning.gather import Taken
+from surgery.planning.key_rules import check_computing_rules, only_moves
+from surgery.planning.keys import KeyWriter, unselected
+from surgery.planning.ties import remark_broken_ties
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
+
+__all__ = ["Convert"]
 
 
 @STEPS.register("convert")
@@ -25,7 +31,8 @@ class Convert(Step):
 
     ``… via op | op``. An index on the left only gathers, one on the right only scatters. A rule without ``via`` moves,
     as ``rename`` does. The first rule that selects a key applies. ``[a, b]`` on the left joins selectors on the
-    captures they share; on the right it lists results. A model becomes a bare state dict.
+    captures they share; on the right it lists results. Keys of the first selector of a join without partners are left
+    alone; keys of the others that no rule has taken are an error. A model becomes a bare state dict.
     """
 
     example: ClassVar[str] = 'convert: "blocks.{i}.attn.qkv -> layer.{i}.(query|key|value) via chunk(dim=0)"'
@@ -35,69 +42,75 @@ class Convert(Step):
         one_of("keep", "drop", "error"), default="keep", help="what becomes of keys that no rule selects"
     )
 
+    def check(self) -> Iterable[Diagnostic]:
+        """Operations that do not exist or are called wrongly."""
+        return check_computing_rules(self.rules)
+
     def apply(self, subject: Subject, context: Context) -> Subject:
         """The subject with what was computed in the place of what was consumed."""
-        waiting: dict[str, Entry] = dict(subject.entries)
-        made: dict[str, list[tuple[str, Entry, list[str], Rule]]] = {}
-        for rule in self.rules:
-            try:
-                found = self._apply_rule(rule, subject.replace(entries=waiting), context)
-            except SurgeryError as error:
-                context.diagnostics.extend(error.diagnostics)
-                continue
-            for key, entry, sources in found:
-                made.setdefault(sources[0], []).append((key, entry, sources, rule))
-                for source in sources:
-                    waiting.pop(source, None)
-        return subject.bare(self._written(subject, made, waiting, context))
-
-    def _apply_rule(self, rule: Rule, subject: Subject, context: Context) -> list[tuple[str, Entry, list[str]]]:
-        if not rule.right.operations and not rule.right.listed and not isinstance(rule.left, Join):
-            return _moved(rule, subject, context)
-        conversion = Conversion(rule, subject, context, step="convert")
-        results = list(conversion.results(subject.entries))
-        conversion.finish()
-        return results
+        waiting = dict(subject.entries)
+        failures = Failures(context)
+        assignment = Assignment(self.rules, subject, context, exclusive=True)
+        by_source: dict[str, list[tuple[Made, Rule]]] = {}
+        for number, rule in enumerate(self.rules):
+            made = _made(rule, assignment.waiting(number, waiting.keys()), subject, failures, context)
+            used = {source for one in made for source in one.sources}
+            assignment.consume(number, used)
+            for one in made:
+                by_source.setdefault(one.sources[0], []).append((one, rule))
+            for source in used:
+                del waiting[source]
+        assignment.finish(waiting.keys())
+        failures.finish()
+        after = self._written(subject, by_source, waiting, context)
+        remark_broken_ties(subject, _outcome(by_source, waiting), context, "convert")
+        return subject.bare(after)
 
     def _written(
         self,
         subject: Subject,
-        made: dict[str, list[tuple[str, Entry, list[str], Rule]]],
-        waiting: dict[str, Entry],
+        by_source: Mapping[str, Sequence[tuple[Made, Rule]]],
+        waiting: Mapping[str, Entry],
         context: Context,
     ) -> dict[str, Entry]:
         """All entries in the order of the source: a result stands where its first source stood."""
         writer = KeyWriter(context, "convert")
-        left = []
         for key, entry in subject.entries.items():
-            for new, result, sources, rule in made.get(key, ()):
-                writer.put(new, result, ", ".join(sources), rule.span)
+            for one, rule in by_source.get(key, ()):
+                writer.put(one.key, one.entry, ", ".join(one.sources), rule.span)
             if key in waiting:
-                left.append(key)
                 if self.rest == "drop":
-                    context.drop(entry, Touch("convert", f"{key}: no rule selects it, and `rest` is drop"))
+                    touch = Touch("convert", f"{key}: no rule selects it, and `rest` is drop", context.here)
+                    context.drop(entry, touch)
                 else:
                     writer.put(key, entry, key)
         writer.finish()
-        if self.rest == "error" and left:
-            unselected(left, "convert", None, context)
+        if self.rest == "error" and waiting:
+            unselected(list(waiting), context)
         return writer.entries
 
 
-def _moved(rule: Rule, subject: Subject, context: Context) -> list[tuple[str, Entry, list[str]]]:
-    """A rule without operations moves."""
-    chosen = RuleSet.of_rules([rule], subject, context)
-    new_keys = NewKeys(rule)
-    moved = []
-    for key, entry in subject.entries.items():
-        found = chosen.first(key, entry)
-        if found is None:
-            continue
-        try:
-            new = new_keys.of(key, found[1], found[2])
-        except EvaluationError as error:
-            report_evaluation(error, rule, key, context)
-            continue
-        moved.append((new, entry.touched(Touch("convert", f"{key} -> {new}", rule.span)), [key]))
-    chosen.finish()
-    return moved
+def _made(
+    rule: Rule, taken: Sequence[Sequence[Taken]], subject: Subject, failures: Failures, context: Context
+) -> list[Made]:
+    """What a rule makes of what its selectors took."""
+    if only_moves(rule):
+        return list(Move(rule, failures, step="convert").results(taken, subject.entries))
+    try:
+        conversion = Conversion(rule, failures, step="convert")
+    except SurgeryError as error:
+        context.diagnostics.extend(error.diagnostics)
+        return []
+    return list(conversion.results(taken, subject.entries, context))
+
+
+def _outcome(
+    by_source: Mapping[str, Sequence[tuple[Made, Rule]]], waiting: Mapping[str, Entry]
+) -> dict[str, frozenset[int]]:
+    """For each key, the tensors (by identity) that it is in after the step."""
+    outcome = {key: {id(entry.expr)} for key, entry in waiting.items()}
+    for results in by_source.values():
+        for one, _ in results:
+            for source in one.sources:
+                outcome.setdefault(source, set()).add(id(one.entry.expr))
+    return {key: frozenset(tensors) for key, tensors in outcome.items()}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from surgery.diagnostics import SurgeryError
+from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.fields import main, rules
-from surgery.lang.expression import EvaluationError
 from surgery.lang.rule import Rule
+from surgery.planning.assign import Assignment
 from surgery.planning.context import Context
-from surgery.planning.convert import Conversion
-from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation
-from surgery.planning.selecting import RuleSet
+from surgery.planning.convert import Conversion, Made, Move
+from surgery.planning.failures import Failures
+from surgery.planning.key_rules import check_computing_rules, only_moves
+from surgery.planning.keys import KeyWriter
 from surgery.steps import STEPS
 from surgery.steps.base import Step
-from surgery.tensors.expr import detach
-from surgery.tensors.subject import Subject, Touch
+from surgery.tensors.expr import TensorExpr, detach
+from surgery.tensors.subject import Subject
+
+__all__ = ["Copy"]
 
 
 @STEPS.register("copy")
@@ -25,48 +29,53 @@ class Copy(Step):
     """Copy tensors to new keys; the originals stay.
 
     Every rule applies to every key it selects. A copy is a tensor of its own: it is not tied to the original (``tie``
-    does that). With ``via`` it is computed, as in ``convert``. A model becomes a bare state dict.
+    does that); what is tied and copied together is tied in the copy too. With ``via`` it is computed, as in
+    ``convert``. A model becomes a bare state dict.
     """
 
     example: ClassVar[str] = 'copy: "model.layers.{i:int} if 8 <= i < 24 -> tail.layers.{i + 16}"'
 
     rules: tuple[Rule, ...] = main(rules("key"))
 
+    def check(self) -> Iterable[Diagnostic]:
+        """Operations that do not exist or are called wrongly."""
+        return check_computing_rules(self.rules)
+
     def apply(self, subject: Subject, context: Context) -> Subject:
         """The subject with the copies after its own tensors."""
-        writer = KeyWriter(context, "copy")
+        writer, failures = KeyWriter(context, "copy"), Failures(context)
         for key, entry in subject.entries.items():
             writer.put(key, entry, key)
-        for rule in self.rules:
-            if rule.right.operations:
-                self._compute(rule, subject, writer, context)
-            else:
-                self._copy(rule, subject, writer, context)
-        writer.finish()
+        assignment = Assignment(self.rules, subject, context, exclusive=False)
+        for number, rule in enumerate(self.rules):
+            used: set[str] = set()
+            for made in self._made(number, rule, assignment, subject, failures, context):
+                used.update(made.sources)
+                writer.put(made.key, made.entry, ", ".join(made.sources), rule.span)
+            assignment.consume(number, used)
+        for part in (assignment, failures, writer):
+            part.finish()
         return subject.bare(writer.entries)
 
-    def _copy(self, rule: Rule, subject: Subject, writer: KeyWriter, context: Context) -> None:
-        chosen = RuleSet.of_rules([rule], subject, context)
-        new_keys = NewKeys(rule)
-        for key, entry in subject.entries.items():
-            found = chosen.first(key, entry)
-            if found is None:
-                continue
-            try:
-                new = new_keys.of(key, found[1], found[2])
-            except EvaluationError as error:
-                report_evaluation(error, rule, key, context)
-                continue
-            touch = Touch("copy", f"{key} -> {new}", rule.span)
-            writer.put(new, entry.touched(touch, expr=detach(entry.expr)), key, rule.span)
-        chosen.finish()
-
-    def _compute(self, rule: Rule, subject: Subject, writer: KeyWriter, context: Context) -> None:
+    def _made(
+        self, number: int, rule: Rule, assignment: Assignment, subject: Subject, failures: Failures, context: Context
+    ) -> Iterator[Made]:
+        """The copies that a rule makes."""
+        taken = assignment.waiting(number, subject.entries)
+        if only_moves(rule):
+            yield from _detached(Move(rule, failures, step="copy").results(taken, subject.entries))
+            return
         try:
-            conversion = Conversion(rule, subject, context, step="copy")
+            conversion = Conversion(rule, failures, step="copy")
         except SurgeryError as error:
             context.diagnostics.extend(error.diagnostics)
             return
-        for key, entry, sources in conversion.results(subject.entries):
-            writer.put(key, entry, ", ".join(sources), rule.span)
-        conversion.finish()
+        yield from conversion.results(taken, subject.entries, context)
+
+
+def _detached(copies: Iterable[Made]) -> Iterator[Made]:
+    """The copies as tensors of their own, tied among each other where the originals are."""
+    own: dict[int, TensorExpr] = {}
+    for made in copies:
+        expr = made.entry.expr
+        yield Made(made.key, replace(made.entry, expr=own.setdefault(id(expr), detach(expr))), made.sources)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from surgery.diagnostics import Diagnostic
 from surgery.fields import main, one_of, option, rules
 from surgery.lang.expression import EvaluationError
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
-from surgery.planning.keys import KeyWriter, NewKeys, report_evaluation, unselected
+from surgery.planning.failures import Failures
+from surgery.planning.key_rules import check_moving_rules
+from surgery.planning.keys import KeyWriter, NewKeys, evaluation_error, unselected
 from surgery.planning.selecting import RuleSet
+from surgery.planning.ties import remark_parted_names
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
+
+__all__ = ["Rename"]
 
 
 @STEPS.register("rename")
@@ -32,12 +39,17 @@ class Rename(Step):
         one_of("keep", "drop", "error"), default="keep", help="what becomes of keys that no rule selects"
     )
 
+    def check(self) -> Iterable[Diagnostic]:
+        """Operations, joins and lists, which belong to `convert`."""
+        return check_moving_rules(self.rules, "rename")
+
     def apply(self, subject: Subject, context: Context) -> Subject:
         """The subject under its new keys."""
         chosen = RuleSet.of_rules(self.rules, subject, context)
         new_keys = [NewKeys(rule) for rule in self.rules]
         spans = [rule.span for rule in self.rules]
-        writer = KeyWriter(context, "rename")
+        writer, failures = KeyWriter(context, "rename"), Failures(context)
+        renamed: dict[str, str] = {}
         left: list[str] = []
         for key, entry in subject.entries.items():
             found = chosen.first(key, entry)
@@ -49,18 +61,21 @@ class Rename(Step):
             try:
                 new = new_keys[number].of(key, path, match)
             except EvaluationError as error:
-                report_evaluation(error, self.rules[number], key, context)
+                failures.add(evaluation_error(error, self.rules[number], key))
                 continue
-            touch = Touch("rename", f"{key} -> {new}", spans[number])
-            writer.put(new, entry.touched(touch) if new != key else entry, key, spans[number])
-        chosen.finish()
-        writer.finish()
+            if new != key:
+                entry = entry.touched(Touch("rename", f"{key} -> {new}", spans[number]))
+                renamed[key] = new
+            writer.put(new, entry, key, spans[number])
+        for part in (chosen, failures, writer):
+            part.finish()
+        remark_parted_names(subject, renamed, context)
         if self.rest == "error" and left:
-            unselected(left, "rename", None, context)
+            unselected(left, context)
         return subject.bare(writer.entries)
 
     def _keep(self, key: str, entry: Entry, writer: KeyWriter, context: Context) -> None:
         if self.rest == "drop":
-            context.drop(entry, Touch("rename", f"{key}: no rule selects it, and `rest` is drop"))
+            context.drop(entry, Touch("rename", f"{key}: no rule selects it, and `rest` is drop", context.here))
         else:
             writer.put(key, entry, key)
