@@ -13,10 +13,15 @@ from surgery.report.table import Cell, table
 __all__ = ["command"]
 
 
+_LISTS = ("recipes", "steps", "operations", "sources", "codes")
+
+
 @click.command("list")
-@click.argument("what", required=False, type=click.Choice(["recipes", "steps", "operations", "sources", "codes"]))
+@click.argument(
+    "what", metavar="[WHAT]", required=False, type=click.Choice(["recipes", "steps", "operations", "sources", "codes"])
+)
 def command(what: str | None) -> None:
-    """List the shipped recipes, the steps, the operations, the sources, or the error codes."""
+    """List recipes, steps, operations, sources or codes; all but the error codes if WHAT is left out."""
     lists: dict[str, Callable[[], list[list[Cell]]]] = {
         "recipes": _recipes,
         "steps": _steps,
@@ -24,7 +29,7 @@ def command(what: str | None) -> None:
         "sources": _sources,
         "codes": _codes,
     }
-    wanted = [what] if what else [name for name in lists if name != "codes"]
+    wanted = [what] if what else _LISTS[:-1]
     found: list[Line] = []
     for number, name in enumerate(wanted):
         if what is None:

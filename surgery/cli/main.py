@@ -59,11 +59,11 @@ class Surgery(click.Group):
                 formatter.write_dl([(name, entry.help) for name, entry in entries])
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
-        """Run a command line and exit with its status."""
+        """Run a command line and exit with its status; `prog_name` is always ``surgery``, however it was started."""
         current = Session()
 
         def invoke() -> Any:
-            return super(Surgery, self).main(args, prog_name or "surgery", standalone_mode=False, obj=current)
+            return super(Surgery, self).main(args, "surgery", standalone_mode=False, obj=current)
 
         sys.exit(_status(invoke, current))
 

@@ -40,9 +40,9 @@ def inspection_of(path: str, *, entry: str | None, allow: Iterable[str]) -> Insp
     context = context_of(allow)
     checkpoint = read(locate(Place(path, base=os.getcwd()), context), name=path)
     if entry is not None:
-        return Inspection(checkpoint, (choose(checkpoint, entry),))
+        return Inspection(path, checkpoint, (choose(checkpoint, entry),))
     names = [".".join(candidate.entry) or ROOT for candidate in candidates(checkpoint.tree)]
-    return Inspection(checkpoint, tuple(choose(checkpoint, name) for name in names))
+    return Inspection(path, checkpoint, tuple(choose(checkpoint, name) for name in names))
 
 
 def subject_of(name: str, context: Context, *, entry: str | None = None) -> Subject:

@@ -34,6 +34,7 @@ def diagnostic_of(error: click.ClickException) -> Diagnostic:
         notes.append(near or f"options: {', '.join(known)}")
     else:
         message = _plain(error)
+    notes += _choice_note(error)
     if context is not None and not any(note.startswith("usage:") for note in notes):
         notes.append(f"usage: {_usage(context)}")
     return Diagnostic("usage", message, None, tuple(notes))
@@ -55,10 +56,23 @@ def _plain(error: click.ClickException) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         kind = "argument" if isinstance(error.param, click.Argument) else "option"
         return f"the {kind} `{error.param.make_metavar(error.ctx)}` is missing" if error.ctx else error.format_message()
+    if isinstance(error, Misused):
+        return error.format_message()
+    if isinstance(error, click.BadOptionUsage) and "requires" in error.format_message():
+        return f"the option `{error.option_name}` wants a value"
     extra = _EXTRA.match(error.format_message())
     if extra:
         return f"too many arguments: {extra[1]}"
     text = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
-    if isinstance(error, Misused):
-        return error.format_message()
+    text = text.replace("is not a valid integer range", "is no integer")
     return text[:1].lower() + text[1:]
+
+
+def _choice_note(error: click.ClickException) -> list[str]:
+    """For a word that is none of a choice, the nearest that is."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param is not None else None
+    found = _QUOTED.search(error.format_message().partition(": ")[2])
+    if not isinstance(kind, click.Choice) or found is None:
+        return []
+    near = did_you_mean(found[1], [str(choice) for choice in kind.choices])
+    return [near] if near else []

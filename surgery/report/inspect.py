@@ -26,8 +26,9 @@ _MOST_TIES = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
-    """A checkpoint and the state dicts in it."""
+    """A checkpoint, under the name that the caller gave it, and the state dicts in it."""
 
+    name: str
     checkpoint: Checkpoint
     states: tuple[StateDict, ...]
 
@@ -44,7 +45,7 @@ def inspect_lines(
     inspection: Inspection, *, as_list: bool = False, depth: int | None = None, columns: int | None = None
 ) -> list[Line]:
     """The screen; with `as_list` every key on a line, else the tree, with `depth` no deeper than that."""
-    found = [_title(inspection.checkpoint)]
+    found = [_title(inspection)]
     others = inspection.others
     if others:
         rows: list[list[Cell]] = [[piece(name, "head"), describe(node)] for name, node in others.items()]
@@ -61,10 +62,11 @@ def inspect_lines(
     return found
 
 
-def _title(checkpoint: Checkpoint) -> Line:
+def _title(inspection: Inspection) -> Line:
+    checkpoint = inspection.checkpoint
     size = format_bytes(sum(checkpoint.files.values()))
     files = f" in {len(checkpoint.files)} files" if len(checkpoint.files) > 1 else ""
-    return line(piece(checkpoint.path, "title"), f"  {checkpoint.format}, {size}{files}")
+    return line(piece(inspection.name, "title"), f"  {checkpoint.format}, {size}{files}")
 
 
 def _heading(state: StateDict) -> Line:

@@ -203,7 +203,7 @@ def inspect_document(inspection: Inspection) -> _JSON:
         for state in inspection.states
     ]
     return {
-        "path": checkpoint.path,
+        "path": inspection.name,
         "format": checkpoint.format,
         "files": dict(checkpoint.files),
         "state_dicts": states,

@@ -1,14 +1,18 @@
 """Many sentences about keys as few exact ones: ``layers.{8-23}.w -> tail.layers.{24-39}.w`` stands for 16 renames.
 
 Where `surgery.collapse` puts keys together, this puts together what is said of several keys at once. Indices that go
-side by side (equal, or a fixed distance apart) are one index. Where a sentence has one index that varies, its sets are
-read side by side, the first with the first; where it has several, they are named: ``{i=0-3}``, then ``{i}`` or
-``{i+1}``. Either way a sentence stands for exactly those that it was made of.
+side by side (equal, or a fixed distance apart) are one index. A sentence has parts, with an arrow, a comma or a line
+end between them. Sets in different parts are read side by side, the first with the first; sets in one part (of a
+sentence with none elsewhere) stand for all combinations, as in `surgery.collapse`. Where neither would be right,
+indices are named: ``{i=0-3}``, then ``{i}`` or ``{i+1}``; and in a sentence with names, sets without one are free. So a
+sentence stands for exactly those that it was made of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
@@ -18,7 +22,8 @@ from surgery.collapse import format_indices, split_indices
 __all__ = ["Sentence", "collapse_sentences"]
 
 _Vector: TypeAlias = tuple[int, ...]
-_NAMES = "ijklmnpqrstuvwxyz"
+_NAMES = "ijklmnpqrstuvwxyzabcdefgh"
+_BETWEEN_PARTS = re.compile(r" -> |, |\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +137,39 @@ def _united(group: Sequence[tuple[_Box, list[_Vector]]], positions: Sequence[int
 
 
 def _print(texts: Sequence[str], box: _Box) -> str:
-    uses = [place[0] for place in box.places if isinstance(place, tuple)]
-    named = len(box.sets) > 1 and len(uses) > len(set(uses))
-    names: dict[int, str] = {}
+    names = _named(texts, box)
+    said: set[int] = set()
     pieces = [texts[0]]
     for place, text in zip(box.places, texts[1:], strict=True):
-        pieces += [_index(place, box, names, uses if named else ()), text]
+        pieces += [_index(place, box, names, said), text]
     return "".join(pieces)
 
 
-def _index(place: int | tuple[int, int], box: _Box, names: dict[int, str], uses: Sequence[int]) -> str:
+def _named(texts: Sequence[str], box: _Box) -> dict[int, str]:
+    """The indices that need a name, each with one."""
+    part = 0
+    uses: list[tuple[int, int]] = []
+    for place, text in zip(box.places, texts, strict=False):
+        part += len(_BETWEEN_PARTS.findall(text))
+        if isinstance(place, tuple):
+            uses.append((part, place[0]))
+    several = len({part for part, _ in uses}) > 1
+    if (len(box.sets) < 2 or not several) and len(set(uses)) == len(uses):
+        return {}
+    times = Counter(number for _, number in uses)
+    shared = [number for number in times if times[number] > 1] or list(times)
+    return dict(zip(shared, _NAMES, strict=False))
+
+
+def _index(place: int | tuple[int, int], box: _Box, names: Mapping[int, str], said: set[int]) -> str:
     if isinstance(place, int):
         return str(place)
     number, distance = place
-    values = [value + distance for value in box.sets[number]]
-    if uses.count(number) < 2 or len(names) >= len(_NAMES):
-        return format_indices(values)
-    if number not in names:
-        names[number] = _NAMES[len(names)]
-        return f"{{{names[number]}={format_indices(values)[1:-1]}}}"
-    return f"{{{names[number]}{distance:+d}}}" if distance else f"{{{names[number]}}}"
+    name = names.get(number)
+    values = format_indices([value + distance for value in box.sets[number]])
+    if name is None:
+        return values
+    if number not in said:
+        said.add(number)
+        return f"{{{name}={values[1:-1]}}}"
+    return f"{{{name}{distance:+d}}}" if distance else f"{{{name}}}"

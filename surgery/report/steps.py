@@ -14,6 +14,8 @@ __all__ = ["change_words", "sentence_lines", "step_lines", "tensors"]
 
 #: so many lines of detail fit a screen; longer plans show the first few of each rule
 _BUDGET = 30
+#: of what is dropped
+_DROPS = 3
 _CAPS = (12, 8, 5, 3, 2, 1, 0)
 _INDENT = 4
 #: the width of ``12 × ``
@@ -32,7 +34,7 @@ def step_lines(steps: Sequence[StepEdits], *, full: bool = False, columns: int |
     cap = None if full else _cap([len(rule.sentences) for step in steps for rule in step.rules])
     found: list[Line] = []
     for number, step in zip(_numbers(steps), steps, strict=True):
-        found += _step(number, step, cap, columns)
+        found += _step(number, step, cap, full, columns)
     return found
 
 
@@ -52,7 +54,7 @@ def _numbers(steps: Sequence[StepEdits]) -> Iterator[str]:
         yield ".".join(map(str, counts))
 
 
-def _step(number: str, step: StepEdits, cap: int | None, columns: int | None) -> list[Line]:
+def _step(number: str, step: StepEdits, cap: int | None, full: bool, columns: int | None) -> list[Line]:
     place = f"line {step.span.line}" if step.span else ""
     name = piece(step.name, "head")
     head = [piece(f"{number:<4}", "quiet"), name, piece(f"  {place}", "quiet")]
@@ -62,12 +64,27 @@ def _step(number: str, step: StepEdits, cap: int | None, columns: int | None) ->
         words = step.span.excerpt[step.span.column - 1 + len(step.name) :].strip(" :|\"'}")
         head[2:2] = [piece(f"  {words}")] if words else []
     found = [line(*head)]
-    rows = [[piece(rule.text or "all"), piece(tensors(rule.count), "quiet")] for rule in step.rules]
+    rows = [[piece(rule.text or "all"), piece(_count(rule), "quiet")] for rule in step.rules]
     for header, rule in zip(table_rows(rows, "lr", indent=4, columns=columns), step.rules, strict=True):
         found += header
         if len(rule.sentences) != 1 or not _says_nothing_new(rule):
-            found += sentence_lines(rule, cap=cap, columns=columns)
+            found += sentence_lines(rule, cap=_drops_cap(rule, cap, full), columns=columns)
     return found
+
+
+def _drops(rule: RuleEdits) -> bool:
+    return all(isinstance(one.label, Change) and one.label.dropped for one in rule.sentences)
+
+
+def _count(rule: RuleEdits) -> str:
+    return f"drops {tensors(rule.count)}" if _drops(rule) else tensors(rule.count)
+
+
+def _drops_cap(rule: RuleEdits, cap: int | None, full: bool) -> int | None:
+    """What is dropped stands again, by subtrees, in the account below the steps: a few lines do."""
+    if full or not _drops(rule):
+        return cap
+    return _DROPS if cap is None else min(cap, _DROPS)
 
 
 def sentence_lines(rule: RuleEdits, *, cap: int | None = None, columns: int | None = None) -> list[Line]:

@@ -1,0 +1,50 @@
+"""Every usage error, as it is."""
+
+import pytest
+
+ERRORS = {
+    "no_command": "",
+    "unknown_command": "rnu recipe.yaml",
+    "unknown_command_far": "operate",
+    "recipe_as_command": "recipe.yaml",
+    "checkpoint_as_command": "model.safetensors",
+    "unknown_option": "run recipe.yaml --forse",
+    "unknown_option_far": "check recipe.yaml --zzz",
+    "missing_argument": "run",
+    "missing_arguments": "check",
+    "too_many": "inspect model.safetensors b c",
+    "option_without_value": "run recipe.yaml -o",
+    "not_a_number": "inspect model.safetensors --depth deep",
+    "not_a_choice": "list stepz",
+    "param_without_value": "run recipe.yaml -p weights",
+    "param_twice": "run recipe.yaml -p dtype=float16 -p dtype=bfloat16",
+    "param_unknown": "run recipe.yaml -p weigths=model.safetensors",
+    "param_missing": "run recipe.yaml",
+    "param_unfit": "run recipe.yaml -p weights=model.safetensors -p dtype=bfloat",
+    "no_recipe": "run recipi.yaml",
+    "no_checkpoint": "inspect mdel.safetensors",
+    "no_model": "match fc resnet5O",
+    "no_entry": "match fc model.safetensors --entry ema",
+    "match_nothing": "match modul.head model.safetensors",
+    "match_syntax": "match 'a.{b' model.safetensors",
+    "match_step_without_arrow": "match --step cast a model.safetensors",
+    "match_collision": "match 'module.blocks.*.norm.{k} -> norm.{k}' model.safetensors",
+    "explain_unknown": "explain conver",
+    "explain_unknown_key": "explain head.wieght recipe.yaml -p weights=model.safetensors",
+    "apply_wrong_step": "apply model.safetensors x.safetensors -e 'rename: \"modul -> x\"' -e 'cast: \"** -> half\"'",
+    "apply_no_format": "apply model.safetensors x.bin2",
+    "no_output": "run bare.yaml",
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error(name, place, surgery, golden):
+    (place / "bare.yaml").write_text("source: {checkpoint: model.safetensors}\nsteps: []\n")
+    golden(f"cli/errors/{name}", surgery(ERRORS[name]))
+
+
+def test_an_output_that_exists(place, surgery, golden):
+    (place / "out.safetensors").write_text("mine")
+    golden("cli/errors/output_exists", surgery("run recipe.yaml -p weights=model.safetensors"))
+    assert (place / "out.safetensors").read_text() == "mine"
+    assert surgery("run recipe.yaml -p weights=model.safetensors --force").endswith("--- exit 0\n")
