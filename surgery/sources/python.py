@@ -1,0 +1,60 @@
+"""``python``: a model that a function makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from surgery.diagnostics import fail
+from surgery.fields import main, option, string
+from surgery.planning.context import Context
+from surgery.sources import SOURCES
+from surgery.sources.base import Source
+from surgery.sources.torchvision import arguments
+from surgery.tensors.subject import Subject
+
+__all__ = ["PythonSource"]
+
+
+@SOURCES.register("python")
+@dataclass(frozen=True, slots=True)
+class PythonSource(Source):
+    """The model that a Python function or class makes, ``pkg.module:callable``.
+
+    Its package is imported, which runs code, so the caller has to allow it: ``--allow import:pkg``. The function is
+    called as it stands, and its values are those it made, drawn from the recipe's seed.
+    """
+
+    example: ClassVar[str] = "{python: 'mypkg.models:build', kwargs: {depth: 12}}"
+
+    python: str = main(string, help="`package.module:callable`")
+    kwargs: Any = option(arguments, help="arguments of the callable")
+
+    def open(self, context: Context) -> Subject:
+        """The subject of what the callable returns.
+
+        Raises:
+            SurgeryError: ``not-allowed``, ``import-failed``, ``builder-arguments``.
+        """
+        from surgery.model.given import subject_of_module
+        from surgery.model.names import imported
+        from surgery.model.seeds import seeded
+
+        if not isinstance(self.python, str):
+            raise fail("parameter", "the callable is a parameter without a value", context.here)
+        module, colon, attribute = self.python.partition(":")
+        if not colon or not all(word.isidentifier() for word in f"{module}.{attribute}".split(".")):
+            message = f"`{self.python}` names no callable"
+            raise fail("import-failed", message, context.here, ("`package.module:callable`",))
+        thing = imported(f"{module}.{attribute}", context.allow, context.here)
+        try:
+            with seeded(context.seed, self.python):
+                made = thing(**(self.kwargs or {}))
+        except Exception as error:
+            message = f"`{self.python}` fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            raise fail("builder-arguments", message, context.here, cause=error) from error
+        return subject_of_module(made, self.python, context)
+
+    def describe(self) -> str:
+        """``python mypkg.models:build``."""
+        return f"python {self.python}"
