@@ -33,7 +33,9 @@ class Unwrap(Step):
 
     example: ClassVar[str] = "unwrap: true"
 
-    mode: bool | Literal["optional"] = main(either(boolean, one_of("optional")), help="true, or `optional`")
+    mode: bool | Literal["optional"] = main(
+        either(boolean, one_of("optional")), default=True, help="true, or `optional`"
+    )
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         """The subject under its plain keys."""
