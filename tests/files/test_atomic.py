@@ -62,9 +62,10 @@ def test_not_overwritten_unless_asked(tmp_path):
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
-    with pytest.raises(SurgeryError, match="output-exists"), FileDraft(tmp_path / "a") as draft:
+    with FileDraft(tmp_path / "a") as draft:
         (tmp_path / "a").write_bytes(b"other")
-        draft.publish()
+        with pytest.raises(SurgeryError, match="output-exists"):
+            draft.publish()
     assert contents(tmp_path) == {"a": b"other"}
 
 
