@@ -130,19 +130,7 @@ class Recipe:
         ['rename']
         """
         document = parse_document(text, name)
-        errors: list[Diagnostic] = []
-        node = document.get("params") if isinstance(document, MapNode) else None
-        params = read_params(node, errors) if node is not None else {}
-        reader = Reader({each: Declared(each) for each in params}, errors)
-        content = read_content(document, reader)
-        # what depends on a parameter that is declared wrongly was left open
-        used = reader.used | {other for param in params.values() for other in depends_on(param)}
-        for param in params.values():
-            for other in depends_on(param):
-                reader.known(other, (param.origin or param.default_node or document).span)
-        warnings = tuple(_unused(param) for each, param in params.items() if each not in used)
-        if errors or content is None:
-            raise SurgeryError([*errors, *warnings])
+        params, content, warnings = _read_open(document)
         return cls(
             name=content.name or Path(name).stem,
             description=content.description,
@@ -246,6 +234,29 @@ class Recipe:
         from surgery.report.html import recipe_html
 
         return recipe_html(self)
+
+
+def _read_open(document: Node) -> tuple[dict[str, Param], Content, tuple[Diagnostic, ...]]:
+    """The parameters and the content of a recipe, whatever the values of the parameters, and warnings.
+
+    Raises:
+        SurgeryError: everything that is wrong, in the order in which it stands in the file.
+    """
+    errors: list[Diagnostic] = []
+    node = document.get("params") if isinstance(document, MapNode) else None
+    params = read_params(node, errors) if node is not None else {}
+    reader = Reader({name: Declared(name) for name in params}, errors)
+    content = read_content(document, reader)
+    for param in params.values():
+        for other in depends_on(param):
+            reader.known(other, (param.origin or param.default_node or document).span)
+    if errors or content is None:
+        raise SurgeryError(sorted(errors, key=_position))
+    return params, content, tuple(_unused(param) for name, param in params.items() if name not in reader.used)
+
+
+def _position(diagnostic: Diagnostic) -> tuple[int, int]:
+    return (diagnostic.span.line, diagnostic.span.column) if diagnostic.span else (0, 0)
 
 
 def _unused(param: Param) -> Diagnostic:

@@ -205,6 +205,8 @@ class _Composer:
         line, column = event.start_mark.line, event.start_mark.column
         if event.anchor is not None or event.tag is not None:
             line, column = _after_properties(self.file, line, column, event)
+        if line >= len(self.file.lines):  # nothing at all, where the text ends
+            line, column = len(self.file.lines) - 1, len(self.file.lines[-1])
         if event.style in ("'", '"'):
             return quoted_text(event.value, self.file, line, column)
         if event.style in ("|", ">"):

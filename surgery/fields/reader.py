@@ -155,13 +155,16 @@ class Reader:
         known = {f.name: f for f in fields_of(cls)}
         values: dict[str, Any] = {}
         before = len(self.diagnostics)
+        misspelled = False
         for key, value in node.pairs:
             name = str(key.value)
             if name in known:
                 values[known[name].attribute] = known[name].kind.read(value, self)
             elif name not in skip:
                 self.unknown_word(name, key, known)
-        self._missing(cls, set(values), node.span)
+                misspelled = True
+        if not misspelled:  # the word that is missing may be the one that is misspelled
+            self._missing(cls, set(values), node.span)
         return cls(**values) if len(self.diagnostics) == before else None
 
     def unknown_word(self, word: str, node: Node, known: Iterable[str]) -> None:

@@ -38,7 +38,7 @@ class _Steps(Kind):
     takes_mapping: ClassVar[bool] = True
 
     def read(self, node: Node, reader: Reader) -> tuple[PlacedStep, ...]:
-        if isinstance(node, Scalar) and node.value is not None:
+        if isinstance(node, MapNode) or (isinstance(node, Scalar) and node.value is not None):
             reader.report("wrong-type", "a list of steps stands here", node.span, ("each begins with a hyphen",))
             return ()
         items = () if isinstance(node, Scalar) else reader.items(node)
