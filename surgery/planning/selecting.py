@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from surgery.diagnostics import Span
 from surgery.lang.ambiguity import another_way, outcome
@@ -18,6 +20,9 @@ from surgery.planning.context import Context
 from surgery.planning.idle import idle_path, idle_rule
 from surgery.tensors.subject import Entry, Subject
 
+if TYPE_CHECKING:
+    from surgery.model.skeleton import Skeleton
+
 __all__ = ["Choice", "RuleSet", "facts_of", "select_keys", "type_test"]
 
 
@@ -28,10 +33,21 @@ def facts_of(key: str, entry: Entry) -> Facts:
 
 def type_test(subject: Subject) -> TypeTest | None:
     """The test for ``[Type]`` on this subject; None on a bare state dict."""
-    skeleton = subject.skeleton
-    if skeleton is None:
-        return None
-    return lambda segments, names: skeleton.is_a(".".join(segments), names)
+    return None if subject.skeleton is None else ModelTypes(subject.skeleton)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTypes:
+    """The test for ``[Type]`` on a model, which also knows which names mean nothing there."""
+
+    skeleton: Skeleton
+
+    def __call__(self, segments: tuple[str, ...], names: tuple[str, ...]) -> bool:
+        return self.skeleton.is_a(".".join(segments), names)
+
+    def unknown(self, name: str) -> str | None:
+        """What to say of a name that is no class; None where it is one."""
+        return self.skeleton.unknown_type(name)
 
 
 class Choice:
@@ -81,6 +97,8 @@ class RuleSet:
         self._guarded = any(_holds_guard(choice.selector) for choice in self.choices)
         if types is None:
             self._refuse_types()
+        elif isinstance(types, ModelTypes):
+            self._refuse_unknown_types(types)
 
     @classmethod
     def of_rules(cls, rules: Sequence[Rule], subject: Subject, context: Context) -> RuleSet:
@@ -179,6 +197,17 @@ class RuleSet:
 
     def _report_branch(self, choice: Choice, path: Path) -> None:
         self._context.diagnostics.append(idle_path(choice, path, self._keys, exact=self._exact))
+
+    def _refuse_unknown_types(self, types: ModelTypes) -> None:
+        for choice in self.choices:
+            segments = [segment for path in paths(choice.selector) for segment in path.segments]
+            for segment in segments:
+                for name in segment.types:
+                    note = types.unknown(name)
+                    if note is not None:
+                        self._broken = True
+                        span = choice.span_of(segment.at)
+                        self._context.report("unknown-layer", f"there is no class `{name}`", span, (note,))
 
     def _refuse_types(self) -> None:
         for choice in self.choices:
