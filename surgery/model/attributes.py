@@ -18,11 +18,12 @@ _WORDS = {int: "an integer", float: "a number", bool: "True or False", str: "a t
 
 
 class AttributeProblem(ValueError):
-    """An attribute cannot be set so; `note` says what would do."""
+    """An attribute cannot be set so; `note` says what would do, and `of_value` that it is the value that is wrong."""
 
-    def __init__(self, message: str, note: str | None = None) -> None:
+    def __init__(self, message: str, note: str | None = None, *, of_value: bool = False) -> None:
         super().__init__(message)
         self.note = note
+        self.of_value = of_value
 
 
 def set_attribute(module: nn.Module, name: str, value: Any) -> None:
@@ -37,7 +38,8 @@ def set_attribute(module: nn.Module, name: str, value: Any) -> None:
     old = known[name]
     wanted = _wanted(module, name, old)
     if value is not None and wanted is not None and not _fits(value, wanted):
-        raise AttributeProblem(f"`{name}` is {_WORDS[wanted]} ({old!r}), and cannot become {value!r}")
+        message = f"`{name}` is {_WORDS[wanted]} ({old!r}), and cannot become {value!r}"
+        raise AttributeProblem(message, of_value=True)
     setattr(module, name, tuple(value) if isinstance(old, tuple) and isinstance(value, list) else value)
 
 

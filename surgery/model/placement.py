@@ -29,10 +29,13 @@ def place(model: nn.Module, subject: Subject) -> nn.Module:
             if buffer is not None and device is not None:
                 module._buffers[name] = buffer.to(device)
     if len(set(parts.values())) > 1:
-        from accelerate import dispatch_model
+        from accelerate.hooks import attach_align_device_hook_on_blocks
 
-        # parts on the CPU compute there: without a main device accelerate would move their weights to and fro
-        dispatch_model(model, dict(parts), main_device="cpu", force_hooks=True)
+        # not `dispatch_model`: it would move the weights of parts on the CPU to and fro, and speaks of offloading
+        attach_align_device_hook_on_blocks(
+            model, execution_device={"": "cpu", **parts}, offload=dict.fromkeys(["", *parts], False)
+        )
+        model.hf_device_map = dict(parts)  # type: ignore[assignment]
     return model
 
 

@@ -99,7 +99,8 @@ class DeviceMap(Step):
         chosen.finish()
         _report_left(left, context)
         _report_ties(subject, placed, context)
-        _report_layers(placed, context)
+        if subject.skeleton is not None:
+            _report_layers(placed, context)
         return subject if context.failed else _placed(subject, placed, context)
 
     def _device(self, rule: Rule, context: Context) -> str | None:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from surgery.diagnostics import Diagnostic
+from surgery.diagnostics import Diagnostic, Span
 from surgery.fields import main, rules
 from surgery.lang.expression import EvaluationError, Expression, Parameter, evaluate, walk
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.steps import STEPS
 from surgery.steps.base import Step
-from surgery.tensors.subject import Subject
+from surgery.tensors.subject import Subject, Touch
 
 __all__ = ["Set"]
 
@@ -54,13 +54,25 @@ class Set(Step):
             rule = self.rules[one.rule]
             for name, expression in rule.right.pairs:
                 try:
+                    before = getattr(edited.modules[one.path], name, None)
                     set_attribute(edited.modules[one.path], name, _value(expression))
+                    action = f"{one.path}: {name} {before!r} -> {_value(expression)!r}"
+                    context.modules.append(Touch("set", action, rule.span))
                 except AttributeProblem as problem:
                     if (one.rule, name) not in said:
                         said.add((one.rule, name))
                         notes = (problem.note,) if problem.note else ()
-                        context.report("attribute", f"`{one.path}`: {problem}", rule.span_of(expression.at), notes)
+                        span = rule.span_of(expression.at) if problem.of_value else _span_of_name(rule, name, expression)
+                        context.report("attribute", f"`{one.path}`: {problem}", span, notes)
         return subject.replace(skeleton=edited)
+
+
+def _span_of_name(rule: Rule, name: str, expression: Expression) -> Span | None:
+    """The place of the attribute's name, before its value."""
+    if rule.source is None:
+        return None
+    start = rule.source.value.rfind(name, 0, expression.at[0])
+    return rule.source.span(start, start + len(name))
 
 
 def _value(expression: Expression) -> Any:
