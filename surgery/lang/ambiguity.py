@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable
 from itertools import islice
 
-from surgery.lang.expression import EvaluationError
+from surgery.lang.expression import EvaluationError, Name
 from surgery.lang.match import Match
 from surgery.lang.path import Deep, Group, Path, Star
 from surgery.lang.pattern import TypeTest
@@ -18,7 +18,7 @@ from surgery.lang.renaming import renamer
 from surgery.lang.render import Filling, render
 from surgery.lang.rule import KeyTarget, Rule
 from surgery.lang.selector import Except, Guarded, Union
-from surgery.lang.template import Template
+from surgery.lang.template import Hole, Template
 
 __all__ = ["Outcome", "another_way", "outcome"]
 
@@ -58,13 +58,21 @@ def outcome(rule: Rule) -> Outcome | None:
     gathers = isinstance(rule.right, KeyTarget) and bool(rule.right.operations)
     if isinstance(rule.left, Path) and not gathers and all(renamer(rule.left, template) for template in templates):
         return None
+    # what the right side puts back whole is in its keys already
+    kept = {
+        part.expression.name
+        for template in templates
+        for part in template.parts()
+        if isinstance(part, Hole) and isinstance(part.expression, Name)
+    }
     stars = max(sum(isinstance(part, Star | Deep) for part in template.parts()) for template in templates)
 
     def of(match: Match) -> Hashable:
         found: tuple[Hashable, ...] = tuple(_key(template, match) for template in templates)
         if not gathers:
             return found
-        return (*found, tuple(sorted(match.captures.items())), match.stars[stars:], match.groups)
+        gathered = tuple(sorted(item for item in match.captures.items() if item[0] not in kept))
+        return (*found, gathered, match.stars[stars:], match.groups)
 
     return of
 
