@@ -13,7 +13,7 @@ import dataclasses
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,6 @@ from surgery.steps import STEPS
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- written by docs/generate.py from the code: change the docstrings there, and run it again -->"
 _STATUS = {1: "a check failed", 2: "usage or recipe", 3: "source or output", 4: "execution"}
-
-
-def pages() -> dict[str, str]:
-    """File name -> content of every generated page."""
-    return {
-        "steps.md": _steps(),
-        "operations.md": _operations(),
-        "sources.md": _sources(),
-        "outputs.md": _outputs(),
-        "errors.md": _errors(),
-        "cli.md": _commands(),
-    }
 
 
 def _page(title: str, introduction: str, sections: Iterable[str]) -> str:
@@ -244,10 +232,22 @@ def _command(name: str, found: Any, parent: click.Context) -> str:
     return "\n\n".join(parts)
 
 
+#: file name -> what writes its content
+PAGES: dict[str, Callable[[], str]] = {
+    "steps.md": _steps,
+    "operations.md": _operations,
+    "sources.md": _sources,
+    "outputs.md": _outputs,
+    "errors.md": _errors,
+    "cli.md": _commands,
+}
+
+
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` compare them."""
     stale = []
-    for name, content in pages().items():
+    for name, write in PAGES.items():
+        content = write()
         file = REFERENCE / name
         if not file.is_file() or file.read_text(encoding="utf-8") != content:
             stale.append(name)
