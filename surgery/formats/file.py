@@ -42,6 +42,8 @@ class File:
             SurgeryError: the device reports an error.
         """
         pieces: list[bytes] = []
+        # numbers from a file can be anything; no more is asked for than there can be
+        length = min(length, self.size - offset)
         while length > 0:
             try:
                 piece = os.pread(self._descriptor, min(length, 1 << 30), offset)

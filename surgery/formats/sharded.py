@@ -17,12 +17,12 @@ from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format, read
 from surgery.formats.file import File, corrupt
-from surgery.formats.limits import Limits
+from surgery.formats.limits import DEFAULT_LIMITS, Limits
 from surgery.formats.safetensors import ALIASES, restore_aliases
 from surgery.formats.strict_json import NotStrict, parse
 from surgery.tensors.expr import TensorExpr
 
-__all__ = ["Sharded", "shard_names"]
+__all__ = ["Sharded", "index_of", "shard_names"]
 
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:")
 _FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]|://")
@@ -42,7 +42,7 @@ class Sharded(Format):
 
     @classmethod
     def read(cls, file: File, limits: Limits) -> Checkpoint:
-        index = _index(file, limits)
+        index = index_of(file, limits)
         shards = shard_names(file, index)
         _no_single_file(file)
         tree: dict[str, TensorExpr] = {}
@@ -61,7 +61,12 @@ class Sharded(Format):
         return Checkpoint(file.path, f"sharded-{found[0].format}", tree, metadata, files, traits, file.name)
 
 
-def _index(file: File, limits: Limits) -> dict[str, Any]:
+def index_of(file: File, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """The content of an index.
+
+    Raises:
+        SurgeryError: it is damaged, or has no map from tensors to files.
+    """
     if file.size > limits.header:
         message = f"`{file.name}` is an index of {file.size} bytes"
         raise fail("too-large", message, notes=[f"the limit is {limits.header} bytes"])

@@ -96,5 +96,7 @@ def _check_digest(place: Place, found: Path) -> None:
         raise fail("wrong-digest", f"`{place}` is a directory, which has no digest", place.span)
     actual = digest_of(found, str(place))
     if actual != place.sha256:
-        notes = (f"expected {place.sha256}", f"found    {actual}")
+        notes = [f"expected {place.sha256}", f"found    {actual}"]
+        if "://" in str(place):
+            notes.append(f"the copy that was read: `{found}`")
         raise fail("wrong-digest", f"`{place}` is not the file that the recipe means", place.span, notes)
