@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.diagnostics import Diagnostic
 from surgery.planning.context import Drop
 from surgery.tensors.spec import Spec
-from surgery.tensors.subject import Origin, Subject
+from surgery.tensors.subject import Origin, Subject, Touch
 
 if TYPE_CHECKING:
     from surgery.recipe import Recipe
@@ -38,6 +38,7 @@ class Plan:
         before: every tensor of every source: (source, key) -> shape and dtype.
         subject: the result: key -> how it is made, from which source tensors, and by which rules.
         drops: source tensors that do not reach the result, and what took them away.
+        modules: what steps did to modules: layers replaced, attributes set.
         outputs: what will be written, and how.
         cost: bytes read, bytes written, peak memory.
         warnings: what is worth a look, and no error.
@@ -51,6 +52,7 @@ class Plan:
     before: Mapping[Origin, Spec]
     subject: Subject
     drops: tuple[Drop, ...] = ()
+    modules: tuple[Touch, ...] = ()
     outputs: tuple[Output, ...] = ()
     cost: Cost = Cost(0, 0, 0)
     warnings: tuple[Diagnostic, ...] = ()

@@ -58,6 +58,7 @@ def make_plan(
         before=context.inventory,
         subject=subject,
         drops=tuple(context.drops),
+        modules=tuple(context.modules),
         outputs=wanted,
         warnings=tuple(context.diagnostics),
         remarks=tuple(context.remarks),

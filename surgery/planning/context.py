@@ -39,6 +39,7 @@ class Context:
         files: every file that a source opened, with its size in bytes.
         diagnostics: errors and warnings, as they are found.
         drops: source tensors that steps dropped or consumed.
+        modules: what steps did to modules, which the trail of no tensor tells: layers replaced, attributes set.
         remarks: facts worth telling in the plan, such as ties that were broken.
     """
 
@@ -53,6 +54,7 @@ class Context:
     files: dict[str, int] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
+    modules: list[Touch] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def report(

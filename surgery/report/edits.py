@@ -25,11 +25,13 @@ class Change:
     Attributes:
         before, after: the same twice where nothing changes; nothing before where the tensor is new.
         dropped: whether the edit takes the tensor away.
+        module: whether the edit is of a module, and not of a tensor.
     """
 
     before: str
     after: str
     dropped: bool = False
+    module: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,18 @@ class RuleEdits:
     Attributes:
         text: the rule as it was written, or the first line of it.
         span: its place.
-        sentences: what it does to which tensors; their labels are `Change`.
+        sentences: what it does to which tensors; their labels are `Change`, and their texts empty where the count
+            says it all.
     """
 
     text: str
     span: Span | None
     sentences: tuple[Sentence, ...]
 
-    @property
-    def count(self) -> int:
-        """How many tensors it touches."""
-        return sum(sentence.count for sentence in self.sentences)
+    def count(self, *, dropped: bool = False, module: bool = False) -> int:
+        """How many tensors it touches, or takes away, or how many modules it touches."""
+        kinds = ((one.count, one.label) for one in self.sentences if isinstance(one.label, Change))
+        return sum(count for count, change in kinds if (change.dropped, change.module) == (dropped, module))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,18 @@ class _Slot:
 def edits_of(plan: Plan) -> tuple[StepEdits, ...]:
     """The steps of a plan, in order, each with what its rules do."""
     slots = list(_slots(plan.recipe.steps, 0))
+    for touch in plan.modules:
+        _slot_of(touch, slots).said.setdefault(touch.span, []).append((touch.action, Change("", "", module=True)))
     for touch, change in touches_of(plan.subject.entries.values(), plan.drops, plan.before):
         slot = _slot_of(touch, slots)
-        slot.said.setdefault(touch.span, []).append((touch.action, change))
+        slot.said.setdefault(touch.span, []).append((_telling(touch, change), change))
     return tuple(_step(slot) for slot in slots)
+
+
+def _telling(touch: Touch, change: Change) -> str:
+    """What a touch did, in words; none where nothing is told by them: a tensor loaded under the key that it had."""
+    left, arrow, right = touch.action.partition(" -> ")
+    return "" if arrow and left == right and change.before == change.after else touch.action
 
 
 def _slots(steps: Sequence[PlacedStep], depth: int) -> Iterator[_Slot]:
@@ -138,7 +149,11 @@ def _together(specs: Sequence[Spec]) -> str:
 
 def _step(slot: _Slot) -> StepEdits:
     ordered = sorted(slot.said.items(), key=lambda item: _order(item[0]))
-    rules = tuple(RuleEdits(_words(span, slot.name), span, tuple(collapse_sentences(said))) for span, said in ordered)
+    texts = {rule.span: rule.text for rule in getattr(slot.step.step, "rules", ())} if slot.step else {}
+    rules = tuple(
+        RuleEdits(texts.get(span) or _words(span, slot.name), span, tuple(collapse_sentences(said)))
+        for span, said in ordered
+    )
     step: Any = slot.step
     return StepEdits(slot.name, step.span if step else None, slot.depth, step.note if step else None, rules)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
+from surgery.document import MapNode
 from surgery.ledger import Fate, account
 from surgery.plan import Plan
 from surgery.report.edits import edits_of
 from surgery.report.facts import devices_of, new_tensors, sources_of, totals_of, untouched
 from surgery.report.lines import Line, line, piece, plain
+from surgery.report.recipe import words_of
 from surgery.report.steps import step_lines, tensors
 from surgery.report.subtrees import brief
 from surgery.report.table import Cell, table
@@ -58,6 +60,11 @@ def _labelled(label: str, lines: Iterable[Line]) -> list[Line]:
 
 def _sources(plan: Plan, columns: int | None) -> list[Line]:
     rows: list[list[Cell]] = []
+    document = plan.recipe.document
+    model = document.get("source") if isinstance(document, MapNode) else None
+    if isinstance(model, MapNode) and "checkpoint" not in model:
+        # a model without weights has no tensors of its own to count
+        rows.append([words_of(model), "", ""])
     for source, specs in sources_of(plan).items():
         size = format_bytes(sum(spec.nbytes for spec in specs))
         rows.append([PurePath(source).name or source, tensors(len(specs)), size])

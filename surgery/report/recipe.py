@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from surgery.params import Param
     from surgery.recipe import Recipe
 
-__all__ = ["recipe_lines", "recipe_text"]
+__all__ = ["recipe_lines", "recipe_text", "words_of"]
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -39,21 +39,21 @@ def _content(recipe: Recipe) -> list[tuple[str, str]]:
     sources = document.get("source") if isinstance(document, MapNode) else None
     several = document.get("sources") if isinstance(document, MapNode) else None
     outputs = document.get("output") if isinstance(document, MapNode) else None
-    found = [(f"source {name}", _words(node)) for name, node in several] if isinstance(several, MapNode) else []
+    found = [(f"source {name}", words_of(node)) for name, node in several] if isinstance(several, MapNode) else []
     if not found:
-        found = [("source", _words(sources) if sources else "given by the caller")]
+        found = [("source", words_of(sources) if sources else "given by the caller")]
     names = [step.name for step in recipe.steps]
     found.append(("steps", ", ".join(names) if names else "none"))
-    return [*found, ("output", _words(outputs) if outputs else "none: give one with -o, or use the result in Python")]
+    return [*found, ("output", words_of(outputs) if outputs else "none: give one with -o, or use the result in Python")]
 
 
-def _words(node: Node) -> str:
+def words_of(node: Node) -> str:
     """A node on one line, without the braces of a mapping."""
     match node:
         case MapNode():
-            return ", ".join(f"{key} {_words(value)}" for key, value in node)
+            return ", ".join(f"{key} {words_of(value)}" for key, value in node)
         case ListNode(items=items):
-            return "; ".join(map(_words, items))
+            return "; ".join(map(words_of, items))
         case Scalar(value=value):
             return "null" if value is None else str(value)
     raise AssertionError(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surgery.report.lines import Line, line, piece, plain
@@ -32,8 +33,14 @@ def result_lines(result: Result, *, columns: int | None = None) -> list[Line]:
 def _written(written: Written) -> list[Cell]:
     files = len(written.files)
     details = f"{tensors(written.tensors)}{f' in {files} files' if files > 1 else ''}"
-    where = line(piece("wrote ", "good"), str(written.path))
+    where = line(piece("wrote ", "good"), _shown(written.path))
     return [where, format_bytes(sum(written.files.values())), piece(details, "quiet")]
+
+
+def _shown(path: Path) -> str:
+    """A path as the caller would write it: relative, where it is below where they stand."""
+    below = Path.cwd()
+    return str(path.relative_to(below)) if path.is_relative_to(below) else str(path)
 
 
 def _notes(result: Result) -> list[Line]:

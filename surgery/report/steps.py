@@ -20,6 +20,7 @@ _CAPS = (12, 8, 5, 3, 2, 1, 0)
 _INDENT = 4
 #: the width of ``12 × ``
 _TIMES = 8
+_LONG_RULE = 76
 #: what is not shown on a terminal is laid out for this many columns
 _WIDE = 120
 
@@ -64,11 +65,24 @@ def _step(number: str, step: StepEdits, cap: int | None, full: bool, columns: in
         words = step.span.excerpt[step.span.column - 1 + len(step.name) :].strip(" :|\"'}")
         head[2:2] = [piece(f"  {words}")] if words else []
     found = [line(*head)]
-    rows = [[piece(rule.text or "all"), piece(_count(rule), "quiet")] for rule in step.rules]
-    for header, rule in zip(table_rows(rows, "lr", indent=4, columns=columns), step.rules, strict=True):
+    for header, rule in zip(_rule_heads(step.rules, columns), step.rules, strict=True):
         found += header
         if len(rule.sentences) != 1 or not _says_nothing_new(rule):
             found += sentence_lines(rule, cap=_drops_cap(rule, cap, full), columns=columns)
+    return found
+
+
+def _rule_heads(rules: Sequence[RuleEdits], columns: int | None) -> list[list[Line]]:
+    """Rules with their counts: in a column where they are short, else behind each, a very long one on two lines."""
+    counts = [piece(_count(rule), "quiet") for rule in rules]
+    if all(len(rule.text) <= _LONG_RULE for rule in rules):
+        rows = [[piece(rule.text), count] if rule.text else [count] for rule, count in zip(rules, counts, strict=True)]
+        return table_rows(rows, "ll", indent=4, columns=columns)
+    found: list[list[Line]] = []
+    for rule, count in zip(rules, counts, strict=True):
+        left, arrow, right = rule.text.rpartition(" -> ") if len(rule.text) > _WIDE else ("", "", rule.text)
+        lines = [line("    ", left)] if arrow else []
+        found.append([*lines, line("    ", f"  -> {right}" if arrow else right, "  ", count)])
     return found
 
 
@@ -77,7 +91,10 @@ def _drops(rule: RuleEdits) -> bool:
 
 
 def _count(rule: RuleEdits) -> str:
-    return f"drops {tensors(rule.count)}" if _drops(rule) else tensors(rule.count)
+    """``2 modules, 4 tensors, drops 4 tensors``: what there is of it."""
+    modules, touched, dropped = rule.count(module=True), rule.count(), rule.count(dropped=True)
+    words = [f"{modules:,} module{'s' * (modules != 1)}" if modules else "", tensors(touched) if touched else ""]
+    return ", ".join(word for word in (*words, f"drops {tensors(dropped)}" if dropped else "") if word)
 
 
 def _drops_cap(rule: RuleEdits, cap: int | None, full: bool) -> int | None:
@@ -89,9 +106,10 @@ def _drops_cap(rule: RuleEdits, cap: int | None, full: bool) -> int | None:
 
 def sentence_lines(rule: RuleEdits, *, cap: int | None = None, columns: int | None = None) -> list[Line]:
     """What a rule does, line by line; with `cap`, the first so many."""
-    shown = rule.sentences if cap is None else rule.sentences[:cap]
+    telling = [one for one in rule.sentences if one.text]
+    shown = telling if cap is None else telling[:cap]
     found = _aligned([_Row.of(sentence, rule) for sentence in shown], columns)
-    rest = len(rule.sentences) - len(shown)
+    rest = len(telling) - len(shown)
     if rest and shown:
         found.append(line(" " * _INDENT, piece(f"{'':{_TIMES}}… and {rest} more such lines", "quiet")))
     return found
@@ -124,10 +142,10 @@ class _Row:
         if words and text.endswith(f": {words}"):
             # of a cast the sentence says just this
             text = text.removesuffix(f": {words}")
-        left, arrow, right = text.partition(" -> ")
+        left, right = _halves(text)
         times = f"{sentence.count} × " if sentence.count > 1 else ""
         style = "gone" if isinstance(change, Change) and change.dropped else ""
-        return cls(f"{times:>{_TIMES}}", left, f"{arrow.strip()} {right}".strip(), words, style)
+        return cls(f"{times:>{_TIMES}}", left, right, words, style)
 
     @property
     def cells(self) -> list[Cell]:
@@ -144,6 +162,15 @@ def _says_nothing_new(rule: RuleEdits) -> bool:
     """Whether the only sentence repeats the rule: ``a.weight -> b.weight``."""
     sentence = rule.sentences[0]
     return sentence.text == rule.text and not change_words(sentence.label)
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """A sentence before and after its arrow; one about a module, after its path: ``fc: Linear(…) -> Linear(…)``."""
+    left, arrow, right = text.partition(" -> ")
+    path, colon, old = left.partition(": ")
+    if colon:
+        return f"{path} ", f"{old}{arrow}{right}"
+    return left, f"{arrow.strip()} {right}".strip()
 
 
 def change_words(change: object) -> str:

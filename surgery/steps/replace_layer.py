@@ -92,6 +92,9 @@ class _Replacing:
             return
         self._new[one.path] = new
         if old.module is not None:
+            action = f"{one.path}: {_words(old.module)} -> {_words(new.module)}"
+            self._context.modules.append(Touch("replace_layer", action, self._rules[one.rule].span))
+        if old.module is not None:
             for parent, name in self._parents[id(old.module)]:
                 parent._modules[name] = new.module
             self._remark(one, old)
@@ -185,6 +188,12 @@ def _below(subject: Subject, path: str) -> dict[str, Entry]:
     """The entries below a path, by their names there."""
     prefix = f"{path}."
     return {key[len(prefix) :]: entry for key, entry in subject.entries.items() if key.startswith(prefix)}
+
+
+def _words(module: nn.Module) -> str:
+    """A layer with its arguments; of one that holds others, the class."""
+    text = repr(module)
+    return text if "\n" not in text else type(module).__name__
 
 
 def _list(names: list[str]) -> str:
