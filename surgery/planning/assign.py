@@ -56,7 +56,7 @@ class Assignment:
         return self._taken[number]
 
     def consume(self, number: int, keys: Collection[str]) -> None:
-        """Note which keys a rule has used."""
+        """Note which keys a rule has gathered, whatever came of it."""
         self._consumed[number] = set(keys)
 
     def finish(self, left: Collection[str] | None = None) -> None:

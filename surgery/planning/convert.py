@@ -77,6 +77,8 @@ class Conversion:
         self._shared = shared_captures(left)
         self._scatter = Scatter(rule, rule.right, self._shape)
         self._made: dict[tuple[int | None, ...], tuple[TensorExpr, ...]] = {}
+        #: the keys that found their groups, whatever came of it
+        self.gathered: set[str] = set()
 
     def results(
         self, taken: Sequence[Sequence[Taken]], entries: Mapping[str, Entry], context: Context
@@ -99,6 +101,7 @@ class Conversion:
             self._failures.add(Diagnostic("incomplete-group", str(error), span, notes))
             return
         for group in join(gathered, self._shared):
+            self.gathered.update(group.keys)
             yield from self._convert(group, entries)
 
     def _convert(self, group: Gathered, entries: Mapping[str, Entry]) -> Iterator[Made]:

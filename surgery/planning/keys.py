@@ -12,6 +12,7 @@ from surgery.lang.renaming import Renamer, renamer
 from surgery.lang.render import Filling, render
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
+from surgery.planning.failures import Failures
 from surgery.tensors.subject import Entry
 
 __all__ = ["KeyWriter", "NewKeys", "evaluation_error", "report_evaluation", "unselected"]
@@ -42,39 +43,32 @@ class KeyWriter:
     def __init__(self, context: Context, step: str) -> None:
         self.entries: dict[str, Entry] = {}
         self._writers: dict[str, tuple[str, Span | None]] = {}
-        self._context = context
+        self._failures = Failures(context)
         self._step = step
-        self._collisions = 0
 
     def put(self, key: str, entry: Entry, source: str, span: Span | None = None) -> None:
         """Write `entry`, which comes from the key (or the words) `source`, under `key`; a second one is an error."""
         if key in self.entries:
             self._collide(key, source, span)
-            return
-        if not key:
-            self._context.report("key-collision", f"`{source}` would have an empty key", span)
-            return
-        self.entries[key] = entry
-        self._writers[key] = (source, span)
+        elif not key:
+            self._failures.add(Diagnostic("key-collision", f"`{source}` would have an empty key", span))
+        else:
+            self.entries[key] = entry
+            self._writers[key] = (source, span)
 
     def _collide(self, key: str, source: str, span: Span | None) -> None:
-        self._collisions += 1
-        if self._collisions > 5:
-            return
         other, other_span = self._writers[key]
         message = f"two tensors on the key `{key}`: `{other}` and `{source}`"
-        span = span or other_span
-        notes = (
-            [] if other_span is None or other_span == span else [f"`{other}` comes by the rule at {other_span.place}"]
-        )
-        if other == key or source == key:
-            notes.append(f"`{key}` is there already and no rule moves it")
-        self._context.report("key-collision", message, span, notes)
+        notes: tuple[str, ...] = ()
+        if span is None or other_span is None:
+            notes = (f"`{key}` is there already and {'no rule moves it' if self._step != 'copy' else 'stays'}",)
+        elif other_span != span:
+            notes = (f"`{other}` comes by the rule at {other_span.place}",)
+        self._failures.add(Diagnostic("key-collision", message, span or other_span, notes))
 
     def finish(self) -> None:
-        """Say how many collisions were not listed."""
-        if self._collisions > 5:
-            self._context.report("key-collision", f"and {self._collisions - 5} more keys are written twice")
+        """Report what was written twice."""
+        self._failures.finish()
 
 
 def evaluation_error(error: EvaluationError, rule: Rule, key: str) -> Diagnostic:

@@ -13,7 +13,6 @@ from surgery.planning.assign import Assignment
 from surgery.planning.context import Context
 from surgery.planning.convert import Conversion, Made, Move
 from surgery.planning.failures import Failures
-from surgery.planning.gather import Taken
 from surgery.planning.key_rules import check_computing_rules, only_moves
 from surgery.planning.keys import KeyWriter, unselected
 from surgery.planning.ties import remark_broken_ties
@@ -53,12 +52,14 @@ class Convert(Step):
         assignment = Assignment(self.rules, subject, context, exclusive=True)
         by_source: dict[str, list[tuple[Made, Rule]]] = {}
         for number, rule in enumerate(self.rules):
-            made = _made(rule, assignment.waiting(number, waiting.keys()), subject, failures, context)
-            used = {source for one in made for source in one.sources}
-            assignment.consume(number, used)
+            try:
+                made = _made(number, rule, assignment, subject.replace(entries=waiting), failures, context)
+            except SurgeryError as error:
+                context.diagnostics.extend(error.diagnostics)
+                continue
             for one in made:
                 by_source.setdefault(one.sources[0], []).append((one, rule))
-            for source in used:
+            for source in {source for one in made for source in one.sources}:
                 del waiting[source]
         assignment.finish(waiting.keys())
         failures.finish()
@@ -91,17 +92,20 @@ class Convert(Step):
 
 
 def _made(
-    rule: Rule, taken: Sequence[Sequence[Taken]], subject: Subject, failures: Failures, context: Context
+    number: int, rule: Rule, assignment: Assignment, subject: Subject, failures: Failures, context: Context
 ) -> list[Made]:
-    """What a rule makes of what its selectors took."""
+    """What a rule makes of the keys that are waiting in `subject`.
+
+    Raises:
+        SurgeryError: its operations are unknown or wrongly called.
+    """
+    taken = assignment.waiting(number, subject.entries)
     if only_moves(rule):
         return list(Move(rule, failures, step="convert").results(taken, subject.entries))
-    try:
-        conversion = Conversion(rule, failures, step="convert")
-    except SurgeryError as error:
-        context.diagnostics.extend(error.diagnostics)
-        return []
-    return list(conversion.results(taken, subject.entries, context))
+    conversion = Conversion(rule, failures, step="convert")
+    made = list(conversion.results(taken, subject.entries, context))
+    assignment.consume(number, conversion.gathered)
+    return made
 
 
 def _outcome(

@@ -48,29 +48,28 @@ class Copy(Step):
             writer.put(key, entry, key)
         assignment = Assignment(self.rules, subject, context, exclusive=False)
         for number, rule in enumerate(self.rules):
-            used: set[str] = set()
-            for made in self._made(number, rule, assignment, subject, failures, context):
-                used.update(made.sources)
+            try:
+                copies = self._made(number, rule, assignment, subject, failures, context)
+            except SurgeryError as error:
+                context.diagnostics.extend(error.diagnostics)
+                continue
+            for made in copies:
                 writer.put(made.key, made.entry, ", ".join(made.sources), rule.span)
-            assignment.consume(number, used)
         for part in (assignment, failures, writer):
             part.finish()
         return subject.bare(writer.entries)
 
     def _made(
         self, number: int, rule: Rule, assignment: Assignment, subject: Subject, failures: Failures, context: Context
-    ) -> Iterator[Made]:
+    ) -> list[Made]:
         """The copies that a rule makes."""
         taken = assignment.waiting(number, subject.entries)
         if only_moves(rule):
-            yield from _detached(Move(rule, failures, step="copy").results(taken, subject.entries))
-            return
-        try:
-            conversion = Conversion(rule, failures, step="copy")
-        except SurgeryError as error:
-            context.diagnostics.extend(error.diagnostics)
-            return
-        yield from conversion.results(taken, subject.entries, context)
+            return list(_detached(Move(rule, failures, step="copy").results(taken, subject.entries)))
+        conversion = Conversion(rule, failures, step="copy")
+        made = list(conversion.results(taken, subject.entries, context))
+        assignment.consume(number, conversion.gathered)
+        return made
 
 
 def _detached(copies: Iterable[Made]) -> Iterator[Made]:
