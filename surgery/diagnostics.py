@@ -72,10 +72,11 @@ class Diagnostic:
         where = f"{self.span}: " if self.span else ""
         lines = [f"{where}{self.severity}[{self.code}]: {escape(self.message)}"]
         if self.span:
-            number = f"{self.span.line:4}"
-            excerpt, column, length = _window(self.span)
-            lines.append(f"{number} | {_tabs_to_blanks(excerpt)}")
-            lines.append(f"{' ' * len(number)} | {' ' * (column - 1)}{'^' * length}")
+            number, start = f"{self.span.line:4}", self.span.column - 1
+            before = _tabs_to_blanks(self.span.excerpt[:start])
+            marked = _tabs_to_blanks(self.span.excerpt[start : start + self.span.length])
+            lines.append(f"{number} | {_tabs_to_blanks(self.span.excerpt)}")
+            lines.append(f"{' ' * len(number)} | {' ' * len(before)}{'^' * max(1, len(marked))}")
         for note in self.notes:
             first, *more = note.split("\n")
             lines.append(f"     = {escape(first)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from surgery.diagnostics import Diagnostic
 from surgery.lang.conditions import check_condition
-from surgery.lang.expression import Attribute, Call, Inherit, ListOf, Name, names, walk
+from surgery.lang.expression import Arithmetic, Const, Minus, Name, Parameter, names, walk
 from surgery.lang.kinds import KINDS, kinds_disagree
 from surgery.lang.path import Capture, Deep, Group, Path, Star
 from surgery.lang.rule import Join, KeyTarget, Rule
@@ -182,9 +182,13 @@ def _check_mapped(part: Mapped, captures: dict[str, Capture], source: Text) -> I
 def _check_hole(part: Hole, captures: dict[str, Capture], source: Text, via: bool) -> Iterator[Diagnostic]:
     expression = part.expression
     for node in walk(expression):
-        if isinstance(node, Call | Attribute | ListOf | Inherit):
+        number = isinstance(node, Const) and type(node.value) is int
+        if not number and not isinstance(node, Name | Arithmetic | Minus | Parameter):
             yield Diagnostic("rule-syntax", f"`{node}` cannot stand in a key", source.span(*part.at))
             return
+    if not any(isinstance(node, Name | Parameter) for node in walk(expression)):
+        note = "captures have names, and are put back by name"
+        yield Diagnostic("rule-syntax", f"nothing is captured in `{part}`", source.span(*part.at), (note,))
     for name in names(expression):
         capture = captures.get(name.name)
         if capture is None:
@@ -206,7 +210,7 @@ def _unknown_capture(name: str, captures: dict[str, Any], source: Text, at: tupl
 
 def _check_create(rule: Rule, source: Text) -> Iterator[Diagnostic]:
     for part in rule.left.parts():
-        if isinstance(part, Star | Deep | Hole | Mapped):
+        if isinstance(part, Star | Deep | Hole | Mapped | Group):
             message = f"`{part}` stands for keys that are there; what is created is named in full"
             yield Diagnostic("rule-syntax", message, source.span(*part.at))
     for node in walk(rule.right):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.diagnostics import Diagnostic, SurgeryError, escape, fail
 from surgery.text import Text
 
 __all__ = ["split_rules"]
@@ -55,7 +55,9 @@ def split_rules(text: Text, *, commas: bool = True) -> list[Text]:
 
 def _ends(text: Text, commas: bool) -> Iterator[tuple[int, str]]:
     """Where each rule ends, and the character there."""
-    value, stack, content_end = text.value, [], 0
+    value, content_end = text.value, 0
+    stack: list[tuple[str, int]] = []
+    _refuse_hidden(text)
     for match in _TOKEN.finditer(value):
         kind, token = match.lastgroup, match.group()
         if kind == "quote":
@@ -76,6 +78,19 @@ def _ends(text: Text, commas: bool) -> Iterator[tuple[int, str]]:
         token, start = stack[-1]
         raise _error(text, start, f"this `{token}` is not closed")
     yield len(value), ""
+
+
+def _refuse_hidden(text: Text) -> None:
+    """Characters that cannot be seen, or turn text around, would let a rule look like another one."""
+    for index, char in enumerate(text.value):
+        if not char.isprintable() and char not in "\n\t\r" and escape(char) != char:
+            note = f'in quotes it is written as an escape: "{escape(char)}"'
+            raise fail(
+                "rule-syntax",
+                f"the invisible character {escape(char)} stands here",
+                text.span(index, index + 1),
+                (note,),
+            )
 
 
 def _goes_on(value: str, content_end: int, line_start: int) -> bool:

@@ -17,13 +17,13 @@ import lark
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError, fail
 from surgery.lang.bind import bind, parameters
-from surgery.lang.build import Builder, BuildError
+from surgery.lang.build import BlankError, Builder, BuildError
 from surgery.lang.checks import check_rule, check_selector
 from surgery.lang.kinds import with_kinds
 from surgery.lang.layout import split_rules
 from surgery.lang.rule import Rule
 from surgery.lang.selector import Item, Selection
-from surgery.lang.unexpected import explain
+from surgery.lang.unexpected import explain, explain_blank
 from surgery.resources import resource
 from surgery.text import Text
 
@@ -100,6 +100,8 @@ def _depth(tree: lark.Tree) -> int:
 
 
 def _refused(error: BuildError, text: Text) -> SurgeryError:
+    if isinstance(error, BlankError):
+        return SurgeryError(explain_blank(text, error.at))
     return fail(error.code, error.message, text.span(*error.at), (error.note,) if error.note else ())
 
 

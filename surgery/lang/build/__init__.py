@@ -9,9 +9,9 @@ from lark import Transformer, Tree
 from surgery.lang.build.expressions import ExpressionBuilder
 from surgery.lang.build.rules import RuleBuilder
 from surgery.lang.build.selectors import SelectorBuilder
-from surgery.lang.build.words import BuildError
+from surgery.lang.build.words import BlankError, BuildError
 
-__all__ = ["BuildError", "Builder"]
+__all__ = ["BlankError", "BuildError", "Builder"]
 
 
 class Builder(SelectorBuilder, ExpressionBuilder, RuleBuilder, Transformer):

@@ -99,6 +99,8 @@ class ExpressionBuilder:
         for argument in (given for given in arguments if given is not None):
             if args and isinstance(args[-1], fo.Inherit):
                 raise BuildError("`...` stands in last place", args[-1].at)
+            if isinstance(argument, fo.Comparison | fo.Boolean | fo.Not):
+                raise BuildError(f"`{argument}` is a condition, not an argument", argument.at, "`dim=0`: with one `=`")
             if isinstance(argument, tuple):
                 word, value = argument
                 if word in named:

@@ -11,7 +11,7 @@ from lark import Token
 from surgery.lang import path as pa
 from surgery.lang.expression import unquote
 
-__all__ = ["BuildError", "Place", "adjacent", "alternatives", "merged", "part", "place"]
+__all__ = ["BlankError", "BuildError", "Place", "adjacent", "alternatives", "merged", "part", "place"]
 
 #: a range of characters
 Place = tuple[int, int]
@@ -25,6 +25,10 @@ class BuildError(Exception):
     def __init__(self, message: str, at: Place, note: str | None = None, *, code: str = "rule-syntax") -> None:
         super().__init__(message)
         self.message, self.at, self.note, self.code = message, at, note, code
+
+
+class BlankError(BuildError):
+    """Two words stand side by side where a key has no blanks: the first and the last character of both."""
 
 
 def place(token: Token) -> Place:
@@ -57,11 +61,11 @@ def adjacent(*places: Place) -> None:
     """Keys have no blanks: each word begins where the one before it ends.
 
     Raises:
-        BuildError: there is a blank in a key.
+        BlankError: there is a blank in a key.
     """
     for (start, end), (following, stop) in pairwise(places):
         if end != following:
-            raise BuildError("a key has no blanks inside", (start, stop), 'a blank in a key is quoted: "a b"')
+            raise BlankError("a key has no blanks inside", (start, stop))
 
 
 def part(word: Any) -> Any:
