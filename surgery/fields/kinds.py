@@ -33,6 +33,8 @@ class Kind(ABC):
 
     #: whether a mapping is a value of this kind
     takes_mapping: ClassVar[bool] = False
+    #: what a field of this kind says of itself where it has no help of its own
+    about: ClassVar[str] = ""
 
     @abstractmethod
     def read(self, node: Node, reader: Reader) -> Any:
@@ -122,6 +124,8 @@ key = _Scalar(
 @dataclass(frozen=True, slots=True)
 class one_of(Kind):
     """One of some words."""
+
+    about: ClassVar[str] = "one of the words listed"
 
     words: tuple[str, ...]
 

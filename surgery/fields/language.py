@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from surgery.diagnostics import SurgeryError
 from surgery.document import ListNode, MapNode, Node, Scalar
 from surgery.fields.kinds import Kind, boolean, describe, integer, string
 from surgery.fields.reader import OPEN, Reader
+from surgery.fields.schema import described
 from surgery.lang import Rule, Selection, parse_rules, parse_selector, union_of
 
 __all__ = ["rules", "selection"]
@@ -18,6 +19,8 @@ __all__ = ["rules", "selection"]
 @dataclass(frozen=True, slots=True)
 class rules(Kind):
     """Rules of one kind: a scalar with rules, or a list of scalars and of ``{rule: …, count: …}``."""
+
+    about: ClassVar[str] = "rules `selector -> …`: a block with one on each line, or a list"
 
     kind: str
 
@@ -70,20 +73,23 @@ class rules(Kind):
         with_options = {
             "type": "object",
             "properties": {
-                "rule": rule,
-                "count": integer.schema(),
-                "optional": boolean.schema(),
-                "note": {"type": "string"},
+                "rule": described(rule, "the rule"),
+                "count": described(integer.schema(), "how many keys (of a layer rule, modules) it must select"),
+                "optional": described(boolean.schema(), "whether it may select nothing"),
+                "note": described(string.schema(), "what the author says of the rule"),
             },
             "required": ["rule"],
             "additionalProperties": False,
         }
-        return {"anyOf": [rule, {"type": "array", "items": {"anyOf": [rule, with_options]}}]}
+        item = {"if": {"type": "object"}, "then": with_options, "else": rule}
+        return {"if": {"type": "array"}, "then": {"items": item}, "else": rule}
 
 
 @dataclass(frozen=True, slots=True)
 class _Selection(Kind):
     """A selector, or a list of them as their union."""
+
+    about: ClassVar[str] = "which keys are meant: a selector, or a list of them as their union"
 
     def read(self, node: Node, reader: Reader) -> Selection | None:
         found = []

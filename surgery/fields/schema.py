@@ -6,7 +6,7 @@ from typing import Any
 
 from surgery.fields.declare import fields_of, main_field
 
-__all__ = ["fields_schema", "first_sentence", "object_schema"]
+__all__ = ["described", "fields_schema", "first_sentence", "object_schema"]
 
 
 def object_schema(cls: type) -> dict[str, Any]:
@@ -14,18 +14,33 @@ def object_schema(cls: type) -> dict[str, Any]:
     declared = fields_of(cls)
     whole: dict[str, Any] = {
         "type": "object",
-        "properties": {f.name: {**({"description": f.help} if f.help else {}), **f.kind.schema()} for f in declared},
+        "properties": {f.name: described(f.kind.schema(), f.help or f.kind.about) for f in declared},
         "additionalProperties": False,
     }
     required = [f.name for f in declared if f.required]
     return whole | {"required": required} if required else whole
 
 
+def described(schema: dict[str, Any], text: str) -> dict[str, Any]:
+    """A schema with a description, which draft 7 ignores beside a ``$ref``."""
+    if not text:
+        return schema
+    return {"description": text, **({"allOf": [schema]} if "$ref" in schema else schema)}
+
+
 def fields_schema(cls: type) -> dict[str, Any]:
-    """What `cls` is read from: the mapping of its fields, or its main field alone."""
+    """What `cls` is read from: the mapping of its fields, or its main field alone.
+
+    Where the main field is never a mapping itself, the form decides which of the two is meant, so that an editor's
+    message is about that one.
+    """
     alone = main_field(cls)
     whole = object_schema(cls)
-    return {"anyOf": [alone.kind.schema(), whole]} if alone else whole
+    if alone is None:
+        return whole
+    if alone.kind.takes_mapping:
+        return {"anyOf": [alone.kind.schema(), whole]}
+    return {"if": {"type": "object"}, "then": whole, "else": alone.kind.schema()}
 
 
 def first_sentence(cls: type) -> str:

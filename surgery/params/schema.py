@@ -31,4 +31,4 @@ def declarations_schema() -> dict[str, Any]:
     }
     declaration = {"type": "object", "properties": words, "additionalProperties": False, "minProperties": 1}
     default = {"anyOf": [scalar, {"type": "array", "items": scalar, "minItems": 1}, declaration]}
-    return {"type": "object", "propertyNames": {"pattern": r"^[^\W\d]\w*$"}, "additionalProperties": default}
+    return {"type": ["object", "null"], "propertyNames": {"pattern": r"^[^\W\d]\w*$"}, "additionalProperties": default}

@@ -38,7 +38,7 @@ class _OutputKind(Kind):
 
     def schema(self) -> dict[str, Any]:
         one = fields_schema(Output)
-        return {"anyOf": [*one["anyOf"], {"type": "array", "items": one}]}
+        return {"if": {"type": ["array", "null"]}, "then": {"items": one}, "else": one}
 
 
 output = _OutputKind()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from surgery.diagnostics import Span, SurgeryError
 from surgery.document import MapNode, Node, Scalar
 from surgery.fields import OPEN, Kind, Reader, boolean, string
-from surgery.fields.schema import fields_schema, first_sentence
+from surgery.fields.schema import described, fields_schema, first_sentence
 from surgery.planning.context import Context
 from surgery.steps import STEPS
 from surgery.steps.base import Step
@@ -84,7 +84,7 @@ class _Steps(Kind):
             reader.report("wrong-type", "a step stands here: a mapping such as `rename: …`", node.span)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "array", "items": {"$ref": "#/definitions/step"}}
+        return {"type": ["array", "null"], "items": {"$ref": "#/definitions/step"}}
 
 
 steps = _Steps()
@@ -98,7 +98,7 @@ def step_schema() -> dict[str, Any]:
     """One step as JSON Schema: an object with the names of all steps, exactly one of which is there."""
     properties: dict[str, Any] = {}
     for name in STEPS:
-        properties[name] = {"description": first_sentence(STEPS[name]), **fields_schema(STEPS[name])}
+        properties[name] = described(fields_schema(STEPS[name]), first_sentence(STEPS[name]))
     properties |= {
         "when": {"description": "whether the step is done at all", **boolean.schema()},
         "note": {"description": "what the author says of the step", "type": "string"},
