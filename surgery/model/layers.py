@@ -68,7 +68,7 @@ def make_layer(expression: Expression, scope: Scope) -> nn.Module:
         return _call(expression, scope)
     span = scope.span_of(expression.at)
     if isinstance(expression, Name | Attribute) and layer_class(str(expression)) is not None:
-        raise fail("layer-arguments", f"`{expression}` is a class: `{expression}()` is a layer", span)
+        raise fail("layer-arguments", f"`{expression}` is a class: `{expression}(…)` makes a layer", span)
     if str(expression).partition(".")[0] == "old":
         note = "`old` may be wrapped: `Sequential(Dropout(0.2), old)`"
         raise fail("layer-arguments", f"a layer stands here, not `{expression}`", span, (note,))

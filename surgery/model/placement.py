@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from surgery.model.skeleton import Skeleton
 from surgery.tensors.subject import Subject
@@ -15,8 +17,9 @@ __all__ = ["module_devices", "place"]
 def place(model: nn.Module, subject: Subject) -> nn.Module:
     """The model, whose parameters are on their devices already, made ready to run there.
 
-    With several devices, accelerate's hooks move the inputs of each part to its device, and the outputs of the model to
-    the device of its inputs.
+    With several devices, hooks move the inputs of each part to its device, and the outputs of the model to the device of
+    its inputs. (accelerate's `dispatch_model` would do too, but it makes new parameters, and moves the weights of parts
+    on the CPU to and fro.)
     """
     devices = {key: entry.device or "cpu" for key, entry in subject.entries.items()}
     if set(devices.values()) <= {"cpu"}:
@@ -29,14 +32,49 @@ def place(model: nn.Module, subject: Subject) -> nn.Module:
             if buffer is not None and device is not None:
                 module._buffers[name] = buffer.to(device)
     if len(set(parts.values())) > 1:
-        from accelerate.hooks import attach_align_device_hook_on_blocks
-
-        # not `dispatch_model`: it would move the weights of parts on the CPU to and fro, and speaks of offloading
-        attach_align_device_hook_on_blocks(
-            model, execution_device={"": "cpu", **parts}, offload=dict.fromkeys(["", *parts], False)
-        )
-        model.hf_device_map = dict(parts)  # type: ignore[assignment]
+        modules = Skeleton(model).modules
+        for path, device in parts.items():
+            modules[path].register_forward_pre_hook(_ToDevice(device), with_kwargs=True)
+        model.register_forward_hook(_back_to_inputs, with_kwargs=True)
     return model
+
+
+@dataclass(frozen=True, slots=True)
+class _ToDevice:
+    """A hook before `forward`: inputs move to the device of the module."""
+
+    device: str
+
+    def __call__(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        return _moved(args, self.device), _moved(kwargs, self.device)
+
+
+def _back_to_inputs(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+    """A hook after `forward`: outputs move to the device of the first tensor among the inputs."""
+    tensor = next(_tensors((args, kwargs)), None)
+    return output if tensor is None else _moved(output, str(tensor.device))
+
+
+def _moved(value: Any, device: str) -> Any:
+    """The value with the tensors in it on `device`; containers other than lists, tuples and dicts stay as they are."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        items = {key: _moved(item, device) for key, item in value.items()}
+        return type(value)(items) if type(value) is not dict else items
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_moved(item, device) for item in value))
+    if isinstance(value, list | tuple):
+        return type(value)(_moved(item, device) for item in value)
+    return value
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item)
 
 
 def module_devices(model: nn.Module, devices: Mapping[str, str]) -> dict[str, str]:
