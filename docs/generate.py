@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from surgery.codes import all_codes, page
+from surgery.document.quotes import quote
 from surgery.fields import Field, Kind, either, fields_of, list_of, mapping_of, one_of, rules, selection
 from surgery.fields.selected import by_selector
 from surgery.ops import OPS
@@ -176,7 +177,7 @@ more than a rename. *Inverse*: there is an operation that gives the inputs back 
         marks = ["yes" if getattr(op, m) is not getattr(Op, m) else "" for m in ("rearrange", "inverse")]
         cells = (f"[`{name}`](#{name})", _ARITY[op.arity], *marks)
         rows.append(f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |"))
-        example = _yaml(f'convert: "{op.example}"')
+        example = _yaml(f"convert: {quote(op.example)}")
         sections.append(f"## {name}\n\n`{_call(op)}`\n\n{_prose(op.__doc__)}\n\n{example}")
     return _page("Operations", introduction + "\n\n" + "\n".join(rows), sections)
 
