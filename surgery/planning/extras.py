@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from surgery.formats.contents import Rest
-from surgery.tensors.subject import Subject
+from surgery.formats.following import extra_keys
+from surgery.tensors.subject import Entry, Subject
 
 __all__ = ["Extras"]
 
@@ -25,11 +26,12 @@ class Extras:
         lacking: the keys of a bare state dict that the checkpoint does not have.
     """
 
-    def __init__(self, subject: Subject, rest: Any, into: str) -> None:
+    def __init__(self, subject: Subject, loaded: Mapping[str, Entry], rest: Any, into: str) -> None:
         self._subject, self._rest, self._into = subject, rest, into
         prefix = f"{into}." if into else ""
         own: Mapping[str, Any] = getattr(subject.rest, "extra", {}) if subject.skeleton is None else {}
-        found: Mapping[str, Any] = getattr(rest, "extra", {})
+        self._names = extra_keys(Subject(loaded, rest=rest))
+        found = {new: rest.extra[old] for old, names in self._names.items() for new in names}
         self.placed = {key: value for key, value in found.items() if prefix + key in own or self._module(prefix + key)}
         self.homeless = [key for key in found if key not in self.placed]
         self.lacking = [key[len(prefix) :] for key in own if key.startswith(prefix) and key[len(prefix) :] not in found]
@@ -48,7 +50,9 @@ class Extras:
         prefix = f"{self._into}." if self._into else ""
         placed = {prefix + key: value for key, value in self.placed.items()}
         if own is None and other is not None and not self._into:
-            return dataclasses.replace(other, extra=placed), False
+            # as the file names them: where they belong follows from the tensors (`surgery.formats.following`)
+            kept = {old: other.extra[old] for old, names in self._names.items() if any(n in self.placed for n in names)}
+            return dataclasses.replace(other, extra=kept), False
         lost = other is not None and bool(other.entry)
         if own is None:
             return (Rest({}, extra=placed) if placed else None), lost

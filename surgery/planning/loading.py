@@ -65,7 +65,7 @@ def load_into(
     if into and not names:
         _report_nowhere(subject, into, words, context)
         return subject
-    extras = Extras(subject, rest, into)
+    extras = Extras(subject, loaded, rest, into)
     types = _types_below(subject, into)
     here = {key: facts_of(key, subject.entries[full]) for full, key in names.items()}
     here |= {key: Facts(key, None, None) for key in extras.lacking}

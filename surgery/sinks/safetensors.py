@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError, escape, fail
+from surgery.formats.following import following
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import Block, FileLayout, Layout, Placed
@@ -66,7 +67,8 @@ class SafetensorsSink(Sink):
 
         if request.keep:
             report("safetensors holds tensors and nothing else", "`container: keep` wants `format: torch`")
-        extra = subject.rest.extra if subject.rest is not None else {}
+        rest = following(subject)
+        extra = rest.extra if rest is not None else {}
         if extra:
             names = _listed(extra)
             report(f"safetensors holds tensors only, and {names} is none", "`format: torch` holds it")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import fail
 from surgery.formats.contents import Ordered, Rest
+from surgery.formats.following import following
 from surgery.formats.nodes import is_module
 from surgery.sinks.base import Request
 from surgery.sinks.layout import Placed
@@ -67,7 +68,7 @@ def tree_of(subject: Subject, request: Request) -> Any:
 
 def _state_dict(subject: Subject) -> Ordered:
     state = Ordered({key: entry.expr for key, entry in subject.entries.items()})
-    rest: Rest | None = subject.rest
+    rest = following(subject)
     if rest is not None:
         for key, value in rest.extra.items():
             state.setdefault(key, value)
