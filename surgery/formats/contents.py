@@ -85,7 +85,8 @@ class Trait:
     """How a file holds a tensor, where that says more than shape, dtype and bytes.
 
     Attributes:
-        form: ``tensor``, ``parameter`` (an ``nn.Parameter``) or ``array`` (a ``numpy.ndarray``).
+        form: ``tensor``, ``parameter`` (an ``nn.Parameter``), ``array`` (a ``numpy.ndarray``); of a TorchScript module,
+            also ``buffer`` and ``attribute``.
         requires_grad: as it was saved.
         location: the device it was saved from.
     """

@@ -62,7 +62,7 @@ def read(path: str | os.PathLike[str], *, name: str | None = None, limits: Limit
     """
     path = Path(path)
     name = name or os.fspath(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         from surgery.formats.directory import the_checkpoint_in
 
         inside = the_checkpoint_in(path, name)

@@ -24,7 +24,7 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
     except OSError as error:
         raise fail("no-file", f"the directory `{name}` cannot be listed: {error.strerror}", cause=error) from error
     indexes = [entry for entry in present if entry.endswith(_INDEX)]
-    files = [entry for entry in present if entry.endswith(_SUFFIXES) and (directory / entry).is_file()]
+    files = [entry for entry in present if entry.endswith(_SUFFIXES) and os.path.isfile(directory / entry)]
     if os.path.exists(directory / ".metadata") and not indexes:
         message = f"`{name}` is a distributed-checkpoint directory"
         raise fail(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surgery.diagnostics import SurgeryError, fail
-from surgery.formats.contents import Checkpoint, Ordered
+from surgery.formats.contents import Checkpoint, Ordered, Placeholder, Trait
 from surgery.formats.limits import DEFAULT_LIMITS
 from surgery.formats.modules import module_tensors
 from surgery.formats.nodes import children, is_container, is_module, is_optimizer, tensor_like
@@ -150,9 +150,11 @@ def _listed(found: list[Candidate]) -> list[str]:
 
 
 def _what_is_there(tree: Any) -> str:
+    if isinstance(tree, TensorExpr):
+        return f"it holds one tensor, {tree.spec}, without a name"
     names = [name for name, _ in children(tree)]
     if not names:
-        return f"it holds {type(tree).__name__ if not is_container(tree) else tree}" if tree else "it holds nothing"
+        return f"it holds an object of {tree}" if isinstance(tree, Placeholder) else "it holds nothing"
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return f"it holds {', '.join(f'`{name}`' for name in names[:8])}{more}"
 
@@ -208,9 +210,12 @@ def _of_module(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Stat
     for key, value, kind in module_tensors(node):
         if not isinstance(value, TensorExpr):
             raise _cannot_be_read(checkpoint, key, value)
+        form = kind or checkpoint.traits.get(value, Trait()).form
+        if form == "attribute":
+            continue
         tensors[key] = value
-        if kind:
-            kinds[key] = kind
+        if form in ("parameter", "buffer"):
+            kinds[key] = form
     return StateDict(path, tensors, kinds, of_module=True)
 
 

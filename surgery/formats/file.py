@@ -120,7 +120,7 @@ def unreadable(path: Path, name: str, error: OSError | ValueError) -> SurgeryErr
 
 def _near(path: Path) -> list[str]:
     missing = path
-    while not missing.parent.is_dir() and missing.parent != missing:
+    while not os.path.isdir(missing.parent) and missing.parent != missing:
         missing = missing.parent
     try:
         neighbours = sorted(os.listdir(missing.parent))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery.formats.contents import Placeholder, Storage
 
-__all__ = ["children", "is_container", "is_module", "is_optimizer", "items_of", "module_state", "tensor_like"]
+__all__ = [
+    "children",
+    "is_container",
+    "is_module",
+    "is_optimizer",
+    "items_of",
+    "module_state",
+    "scalar_value",
+    "tensor_like",
+]
 
 _TENSOR_MAKERS = {
     "_rebuild_sparse_tensor": "is sparse",
@@ -23,6 +33,11 @@ _TENSOR_MAKERS = {
     "_rebuild_from_type_v2": "is of a tensor subclass that holds other tensors",
     "UninitializedParameter": "is a parameter of a lazy module that never saw data",
     "UninitializedBuffer": "is a buffer of a lazy module that never saw data",
+}
+
+#: numpy's type code -> that of struct
+_SCALARS = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b", "b1": "?"} | {
+    f"u{size}": code for size, code in (("8", "Q"), ("4", "I"), ("2", "H"), ("1", "B"))
 }
 
 
@@ -79,6 +94,22 @@ def is_module(node: Any) -> bool:
 def is_optimizer(node: Any) -> bool:
     """Whether the node is the state dict of an optimizer."""
     return isinstance(node, Mapping) and "param_groups" in node and "state" in node
+
+
+def scalar_value(node: Any) -> int | float | bool | None:
+    """The number that a pickled numpy scalar stands for, such as a best accuracy; None where the node is none."""
+    if not isinstance(node, Placeholder) or not node.module.startswith("numpy.") or node.name != "scalar":
+        return None
+    if node.args is None or len(node.args) != 2 or not isinstance(node.args[1], bytes):
+        return None
+    dtype, raw = node.args
+    code = dtype.args[0] if isinstance(dtype, Placeholder) and dtype.args else None
+    order = dtype.state[1] if isinstance(dtype, Placeholder) and isinstance(dtype.state, tuple) else "<"
+    form = _SCALARS.get(code) if isinstance(code, str) else None
+    if form is None or struct.calcsize(form) != len(raw):
+        return None
+    value: int | float | bool = struct.unpack(f"{'>' if order == '>' else '<'}{form}", raw)[0]
+    return value
 
 
 def tensor_like(node: Any) -> str | None:

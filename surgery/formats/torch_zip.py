@@ -17,6 +17,7 @@ from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Machine, Malformed, reading
 from surgery.formats.pickles.stream import InMemory
 from surgery.formats.pickles.tensors import Tensors, storage_maker
+from surgery.formats.torchscript import add_kinds
 from surgery.tensors.expr import ByteRange
 
 __all__ = ["TorchZip"]
@@ -39,9 +40,10 @@ class TorchZip(Format):
         folder = _folder(file, archive)
         with reading(file):
             tree, tensors = _Reader(file, archive, folder, limits).read()
-        script = f"{folder}constants.pkl" in archive.members
-        name = "torchscript" if script else "torch"
-        return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, tensors.traits, file.name)
+        name, traits = "torch", tensors.traits
+        if f"{folder}constants.pkl" in archive.members:
+            name, traits = "torchscript", add_kinds(archive, folder, tree, traits, limits)
+        return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, traits, file.name)
 
 
 def _is_pickle(name: str) -> bool:

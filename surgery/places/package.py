@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -33,7 +34,7 @@ class PackageScheme(Scheme):
         if not directories:
             raise fail("no-package", f"the package `{package}` is not installed", place.span, (_how_to(package),))
         for directory in directories:
-            if (directory / inside).exists():
+            if os.path.exists(directory / inside):
                 return directory / inside
         missing = directories[0] / inside
         raise unreadable(missing, str(place), FileNotFoundError())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -92,7 +93,7 @@ def digest_of(path: Path, name: str) -> str:
 
 
 def _check_digest(place: Place, found: Path) -> None:
-    if found.is_dir():
+    if os.path.isdir(found):
         raise fail("wrong-digest", f"`{place}` is a directory, which has no digest", place.span)
     actual = digest_of(found, str(place))
     if actual != place.sha256:

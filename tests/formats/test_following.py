@@ -88,7 +88,8 @@ def test_through_a_load(tmp_path):
     torch.save(nn.DataParallel(model).state_dict(), tmp_path / "in.pth")
     load = {"load": {"from": {"checkpoint": str(tmp_path / "in.pth")}, "steps": [{"unwrap": True}]}}
     given = nn.Sequential(nn.BatchNorm1d(3), Scaled(3, 2))
-    surgery.run({"steps": [load]}, model=given, output=tmp_path / "out.pth")
+    result = surgery.run({"steps": [load]}, model=given, output=tmp_path / "out.pth")
+    assert result.model[1].scale == 3
     state = torch.load(tmp_path / "out.pth", weights_only=True)
     assert state["1._extra_state"] == {"scale": 3}
     assert torch.equal(state["1.weight"], model[1].weight)

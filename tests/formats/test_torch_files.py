@@ -253,6 +253,24 @@ def test_torchscript(tmp_path, tensor, same):
     expected = model.state_dict()
     assert set(state.tensors) == set(expected)
     assert all(same(tensor(state.tensors[key]), expected[key]) for key in expected)
+    assert {key for key, kind in state.kinds.items() if kind == "parameter"} == {k for k, _ in model.named_parameters()}
+    assert {key for key, kind in state.kinds.items() if kind == "buffer"} == {k for k, _ in model.named_buffers()}
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2))
+        self.scale = torch.full((2,), 3.0)
+
+    def forward(self, x):
+        return x * self.weight * self.scale
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_plain_attributes_of_a_script_are_no_keys(tmp_path):
+    torch.jit.script(Scaled()).save(tmp_path / "a.pt")
+    assert list(choose(read(tmp_path / "a.pt")).tensors) == ["weight"]
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

@@ -1,0 +1,130 @@
+"""Arrays: npz, npy and pickles of every protocol, against what numpy reads."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+
+import numpy
+import pytest
+import torch
+
+from surgery.diagnostics import SurgeryError
+from surgery.formats import Limits, read
+from surgery.formats.entries import choose
+from surgery.formats.nodes import scalar_value
+from surgery.tensors.expr import Held, Stored, Strided
+
+CODES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1", "c16", "c8"]
+
+
+def arrays():
+    base = numpy.arange(24).reshape(2, 3, 4)
+    found = {f"x_{code}": (base % 2 if code == "b1" else base).astype(code) for code in CODES}
+    found |= {f"big_{code}": found[f"x_{code}"].astype(f">{code}") for code in ("f4", "i2", "c8")}
+    found |= {
+        "fortran": numpy.asfortranarray(found["x_f4"]),
+        "zero_dim": numpy.array(3.5),
+        "empty": numpy.zeros((0, 3), numpy.float32),
+        "long": numpy.arange(70_000, dtype=numpy.float32),
+    }
+    return found
+
+
+def expected(array):
+    return torch.from_numpy(numpy.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).reshape(array.shape))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles(protocol, tmp_path, tensor, same):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"model": arrays(), "__author__": "someone"}, protocol))
+    checkpoint = read(path)
+    assert checkpoint.format == "pickle"
+    state = choose(checkpoint)
+    assert state.entry == ("model",)
+    for key, array in arrays().items():
+        assert same(tensor(state.tensors[key]), expected(array)), key
+    in_file = protocol >= 3
+    assert isinstance(state.tensors["long"], Stored if in_file else Held)
+    assert isinstance(state.tensors["fortran"], Strided if in_file else Held)
+    assert checkpoint.traits[state.tensors["long"]].form == "array"
+
+
+@pytest.mark.parametrize("save", [numpy.savez, numpy.savez_compressed])
+def test_npz(save, tmp_path, tensor, same):
+    save(tmp_path / "a.npz", **{"t/" + key: array for key, array in arrays().items()})
+    checkpoint = read(tmp_path / "a.npz")
+    state = choose(checkpoint, separator="/")
+    for key, array in arrays().items():
+        assert same(tensor(state.tensors[f"t.{key}"]), expected(array)), key
+
+
+def test_compressed_arrays_are_a_limit(tmp_path):
+    numpy.savez_compressed(tmp_path / "a.npz", a=numpy.zeros(1_000_000))
+    with pytest.raises(SurgeryError, match="8000128 bytes of memory"):
+        read(tmp_path / "a.npz", limits=Limits(inflated=1000))
+
+
+def test_a_dict_saved_by_numpy(tmp_path, tensor, same):
+    numpy.save(tmp_path / "a.npy", {"conv1": {"weights": numpy.ones((2, 2)), "biases": numpy.zeros(2)}})
+    state = choose(read(tmp_path / "a.npy"))
+    assert list(state.tensors) == ["weights", "biases"]
+    assert same(tensor(state.tensors["weights"]), torch.ones(2, 2, dtype=torch.float64))
+
+
+def test_one_array_alone_is_no_state_dict(tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.ones(3))
+    with pytest.raises(SurgeryError, match=r"it holds one tensor, float64 \[3\], without a name"):
+        choose(read(tmp_path / "a.npy"))
+
+
+@pytest.mark.parametrize("dtype", ["U3", "S3", "M8[s]", [("a", "f4")]])
+def test_arrays_that_torch_does_not_have(dtype, tmp_path):
+    numpy.savez(tmp_path / "a.npz", a=numpy.zeros(2, dtype))
+    with pytest.raises(SurgeryError) as error:
+        read(tmp_path / "a.npz")
+    assert error.value.diagnostics[0].code == "unsupported-checkpoint"
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": numpy.zeros(2, dtype), "b": numpy.ones(2)}, 4))
+    assert list(choose(read(tmp_path / "a.pkl")).tensors) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': __import__('os').system('x'), 'fortran_order': False, 'shape': (2,), }",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }",
+        b"{'descr': '<f4', 'fortran_order': 1, 'shape': (2,), }",
+        b"[" * 50_000,
+        b"",
+    ],
+)
+def test_headers_are_matched_and_not_evaluated(header, tmp_path):
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(8))
+    with pytest.raises(SurgeryError) as error:
+        read(path)
+    assert error.value.diagnostics[0].code == "corrupt-checkpoint"
+
+
+@pytest.mark.parametrize("value", [numpy.float64(0.5), numpy.float32(0.25), numpy.int64(-3), numpy.bool_(True)])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_numbers_of_numpy(value, protocol, tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"best": value}, protocol))
+    assert scalar_value(read(tmp_path / "a.pkl").tree["best"]) == value
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_pickles_of_torch_tensors(protocol, tmp_path, tensor, same):
+    state = torch.nn.Linear(200, 200).state_dict()
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(state, protocol))
+    found = choose(read(tmp_path / "a.pkl"))
+    assert all(same(tensor(found.tensors[key]), state[key]) for key in state)
+
+
+def test_pickles_of_torch_tensors_as_text(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": torch.ones(2)}, 2))
+    with pytest.raises(SurgeryError, match=r"write it with `torch\.save`") as error:
+        read(tmp_path / "a.pkl")
+    assert error.value.diagnostics[0].code == "unsupported-checkpoint"
