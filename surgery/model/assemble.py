@@ -6,8 +6,10 @@ from collections.abc import Hashable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
 
 from surgery.diagnostics import fail
+from surgery.formats.following import following
 from surgery.model.building import is_opaque
 from surgery.model.placement import place
 from surgery.model.skeleton import Skeleton, copied
@@ -33,7 +35,7 @@ def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
     slots = list(subject.skeleton.slots())
     made = _parts(subject, tensors, [slot.key for slot in slots])
     replaced = {slot.tensor: made[slot.key] for slot in slots}
-    model = copied(subject.skeleton.module, {**replaced, **_meta_hidden(subject.skeleton)})
+    model = copied(subject.skeleton.module, {**replaced, **_real_buffers(subject.skeleton)})
     # keys that share a skeleton's tensor may hold tensors of their own by now, so each place is filled by itself
     for slot in Skeleton(model).slots():
         places = slot.module._parameters if slot.kind == "parameter" else slot.module._buffers
@@ -62,8 +64,10 @@ def _part(entry: Entry, tensor: Tensor) -> Tensor:
     """One parameter or buffer, on its device."""
     if entry.device is not None and str(tensor.device) != entry.device:
         tensor = tensor.to(entry.device)
+    if isinstance(tensor, UninitializedTensorMixin):
+        return _lazy(entry, tensor)
     if entry.kind != "parameter":
-        return tensor.detach()
+        return tensor if is_opaque(tensor) else tensor.detach()
     trainable = tensor.is_floating_point() or tensor.is_complex()
     requires_grad = entry.requires_grad is not False and trainable
     if isinstance(tensor, nn.Parameter) and is_opaque(tensor):
@@ -71,7 +75,15 @@ def _part(entry: Entry, tensor: Tensor) -> Tensor:
     return nn.Parameter(tensor.detach(), requires_grad=requires_grad)
 
 
-def _meta_hidden(skeleton: Skeleton) -> dict[Tensor, Tensor]:
+def _lazy(entry: Entry, tensor: Tensor) -> Tensor:
+    """A parameter that gets its shape from the first input."""
+    wanted = entry.requires_grad is not False
+    if entry.kind != "parameter" or tensor.requires_grad == wanted:
+        return tensor
+    return nn.UninitializedParameter(requires_grad=wanted, device=tensor.device, dtype=tensor.dtype)
+
+
+def _real_buffers(skeleton: Skeleton) -> dict[Tensor, Tensor]:
     """Non-persistent buffers are copied as detached tensors: `deepcopy` refuses those with a history."""
     found: dict[Tensor, Tensor] = {}
     for module in skeleton.modules.values():
@@ -101,7 +113,8 @@ def _check_values(model: nn.Module, subject: Subject) -> None:
 
 def _set_extra_state(model: nn.Module, subject: Subject) -> None:
     """Give modules the ``_extra_state`` that a checkpoint held for them."""
-    extra: Mapping[str, object] = getattr(subject.rest, "extra", {}) or {}
+    rest = following(subject)
+    extra: Mapping[str, object] = rest.extra if rest is not None else {}
     modules = Skeleton(model).modules
     for key, value in extra.items():
         path, _, name = key.rpartition(".")
