@@ -84,7 +84,9 @@ def edits_of(plan: Plan) -> tuple[StepEdits, ...]:
     for touch, change in touches_of(plan.subject.entries.values(), plan.drops, plan.before):
         slot = _slot_of(touch, slots)
         slot.said.setdefault(touch.span, []).append((_telling(touch, change), change))
-    return tuple(_step(slot) for slot in slots)
+    found = [_step(slot) for slot in slots]
+    # what a source did for itself, such as loading weights, is no step; it stands there where it tells something
+    return tuple(step for step in found if step.span or any(s.text for rule in step.rules for s in rule.sentences))
 
 
 def _telling(touch: Touch, change: Change) -> str:
@@ -107,8 +109,8 @@ def _slot_of(touch: Touch, slots: list[_Slot]) -> _Slot:
     for slot in reversed(slots):
         if slot.name == touch.step and _begins_before(slot, touch.span):
             return slot
-    slots.append(_Slot(None, touch.step, 0))
-    return slots[-1]
+    slots.insert(0, _Slot(None, touch.step, 0))
+    return slots[0]
 
 
 def _begins_before(slot: _Slot, span: Span | None) -> bool:
@@ -128,6 +130,8 @@ def touches_of(
         then = str(entry.spec)
         for touch in reversed(entry.trail):
             change = Change(_together(touch.inputs), str(touch.spec)) if touch.spec else Change(then, then)
+            if touch is entry.trail[0] and not entry.origins:
+                change = Change("", change.after)
             then = change.before
             found.append((touch, change))
         for touch, change in reversed(found):
@@ -136,7 +140,8 @@ def touches_of(
                 seen.add(id(touch))
                 yield touch, change
     for drop in drops:
-        if not drop.consumed:
+        # initial values that go were never anywhere: the edit of their module tells it
+        if not drop.consumed and drop.origins:
             spec = next((str(before[origin]) for origin in drop.origins if origin in before), "")
             yield drop.touch, Change(spec, "", dropped=True)
 
@@ -148,8 +153,12 @@ def _together(specs: Sequence[Spec]) -> str:
 
 
 def _step(slot: _Slot) -> StepEdits:
-    ordered = sorted(slot.said.items(), key=lambda item: _order(item[0]))
     texts = {rule.span: rule.text for rule in getattr(slot.step.step, "rules", ())} if slot.step else {}
+    if slot.step is not None and slot.step.when:
+        # a rule that selects something and changes nothing is a rule all the same
+        for span in texts:
+            slot.said.setdefault(span, [])
+    ordered = sorted(slot.said.items(), key=lambda item: _order(item[0]))
     rules = tuple(
         RuleEdits(texts.get(span) or _words(span, slot.name), span, tuple(collapse_sentences(said)))
         for span, said in ordered
@@ -170,4 +179,4 @@ def _words(span: Span | None, step: str) -> str:
     words = span.excerpt[at : at + span.length]
     if words != step:
         return words
-    return span.excerpt[at + span.length :].lstrip(" :\"'")
+    return span.excerpt[at + span.length :].strip(" :\"'|")

@@ -12,7 +12,7 @@ from surgery.tensors.expr import TensorExpr
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry
 
-__all__ = ["Totals", "devices_of", "new_tensors", "sources_of", "totals_of", "untouched"]
+__all__ = ["Totals", "devices_of", "new_tensors", "sources_of", "totals_of", "trained_of", "untouched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,26 @@ def new_tensors(plan: Plan) -> dict[str, list[str]]:
 
 
 def devices_of(plan: Plan) -> dict[str, list[str]]:
-    """Device -> the keys that a ``device_map`` puts there; empty where none does."""
+    """Device -> its keys; empty where nothing is said of devices, so that all is on the CPU."""
     found: dict[str, list[str]] = {}
     for key, entry in plan.subject.entries.items():
-        if entry.device is not None:
-            found.setdefault(entry.device, []).append(key)
-    return found
+        found.setdefault(entry.device or "cpu", []).append(key)
+    mapped = any(step.name == "device_map" for step in plan.recipe.steps)
+    return found if mapped or set(found) != {"cpu"} else {}
+
+
+def trained_of(plan: Plan) -> tuple[list[str], int]:
+    """The parameters that are trained, and how many there are; ``([], 0)`` where none is frozen."""
+    known = {key: entry for key, entry in plan.subject.entries.items() if entry.kind == "parameter"}
+    trained = [key for key, entry in known.items() if entry.requires_grad is not False]
+    return (trained, len(known)) if len(trained) < len(known) else ([], 0)
 
 
 def untouched(plan: Plan) -> int:
-    """How many tensors of the result are what they were, under the same key."""
+    """How many tensors of the result have the values of a source tensor of the same key."""
     entries = plan.subject.entries.items()
-    return sum(1 for key, entry in entries if not entry.trail and any(o.key == key for o in entry.origins))
+    return sum(1 for key, entry in entries if any(o.key == key for o in entry.origins) and not _computed(entry))
+
+
+def _computed(entry: Entry) -> bool:
+    return any(touch.computes for touch in entry.trail)

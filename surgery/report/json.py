@@ -110,8 +110,8 @@ def plan_document(plan: Plan) -> _JSON:
     ``recipe``, ``params``; ``totals``: tensors, values, parameters (null where unknown), bytes; ``sources``: every
     source tensor with its ``outcome`` (kept, renamed, consumed, dropped, unused), the keys it went ``into``, and ``by``
     what; ``results``: every tensor of the result, ``from`` which source tensors, how it is initialised if it is
-    ``new``, and ``by`` what; ``tied``: groups of keys; ``cost``: bytes to read, to write, and the peak of memory;
-    ``outputs``, ``warnings``, ``remarks``, and ``files`` with their sizes.
+    ``new``, and ``by`` what; ``modules``: what was done to modules; ``tied``: groups of keys; ``cost``: bytes to read,
+    to write, and the peak of memory; ``outputs``, ``warnings``, ``remarks``, and ``files`` with their sizes.
     """
     totals = totals_of(plan.subject.entries.values())
     return {
@@ -125,6 +125,7 @@ def plan_document(plan: Plan) -> _JSON:
         },
         "sources": [_fate(fate) for fate in account(plan).sources],
         "results": [_entry(key, entry) for key, entry in plan.subject.entries.items()],
+        "modules": [_touch(touch) for touch in plan.modules],
         "tied": [list(group) for group in plan.subject.ties()],
         "cost": {"read": plan.cost.read, "written": plan.cost.written, "peak": plan.cost.peak},
         "outputs": [{"path": o.path, "format": o.format, "overwrite": o.overwrite} for o in plan.outputs],

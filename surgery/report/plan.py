@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+from string import Template
 
+from surgery.diagnostics import Span
 from surgery.document import MapNode
 from surgery.ledger import Fate, account
 from surgery.plan import Plan
 from surgery.report.edits import edits_of
-from surgery.report.facts import devices_of, new_tensors, sources_of, totals_of, untouched
+from surgery.report.facts import devices_of, new_tensors, sources_of, totals_of, trained_of, untouched
 from surgery.report.lines import Line, line, piece, plain
 from surgery.report.recipe import words_of
 from surgery.report.steps import step_lines, tensors
@@ -64,7 +66,7 @@ def _sources(plan: Plan, columns: int | None) -> list[Line]:
     model = document.get("source") if isinstance(document, MapNode) else None
     if isinstance(model, MapNode) and "checkpoint" not in model:
         # a model without weights has no tensors of its own to count
-        rows.append([words_of(model), "", ""])
+        rows.append([Template(words_of(model)).safe_substitute(plan.params), "", ""])
     for source, specs in sources_of(plan).items():
         size = format_bytes(sum(spec.nbytes for spec in specs))
         rows.append([PurePath(source).name or source, tensors(len(specs)), size])
@@ -102,6 +104,10 @@ def _account(plan: Plan) -> list[Line]:
     found += _labelled("unused", _few(_gone(plan, ledger.sources, "unused")))
     ties = [line(" = ".join(group)) for group in plan.subject.ties()]
     found += _labelled("tied", _few(ties))
+    trained, parameters = trained_of(plan)
+    if parameters:
+        count = f"{len(trained):,} of {parameters:,} parameters"
+        found += _labelled("trained", [line(f"{count}  {brief(trained, entries)}")])
     devices = devices_of(plan)
     found += _labelled("devices", _few([line(f"{d}  {brief(keys, entries)}") for d, keys in devices.items()]))
     return found + _labelled("remarks", _few([line(remark) for remark in plan.remarks]))
@@ -118,7 +124,7 @@ def _gone(plan: Plan, fates: Sequence[Fate], outcome: str) -> list[Line]:
     for fate in fates:
         if fate.outcome == outcome:
             touch = fate.touches[0] if fate.touches else None
-            by = f"by {touch.step}{f' at {touch.span.place}' if touch.span else ''}" if touch else ""
+            by = f"by {touch.step}{_place(touch.span, plan)}" if touch else ""
             groups.setdefault((fate.origin.source, by), []).append(fate.origin.key)
     several = len({origin.source for origin in plan.before}) > 1
     found = []
@@ -129,6 +135,12 @@ def _gone(plan: Plan, fates: Sequence[Fate], outcome: str) -> list[Line]:
         style = "gone" if outcome == "dropped" else "quiet"
         found.append(line(piece(f"{tensors(len(keys))}{of}", style), f"  {rest}"))
     return found
+
+
+def _place(span: Span | None, plan: Plan) -> str:
+    if span is None:
+        return ""
+    return f", line {span.line}" if span.file == plan.recipe.display else f" at {span.place}"
 
 
 def cost_words(plan: Plan) -> str:

@@ -94,7 +94,8 @@ def _count(rule: RuleEdits) -> str:
     """``2 modules, 4 tensors, drops 4 tensors``: what there is of it."""
     modules, touched, dropped = rule.count(module=True), rule.count(), rule.count(dropped=True)
     words = [f"{modules:,} module{'s' * (modules != 1)}" if modules else "", tensors(touched) if touched else ""]
-    return ", ".join(word for word in (*words, f"drops {tensors(dropped)}" if dropped else "") if word)
+    told = [word for word in (*words, f"drops {tensors(dropped)}" if dropped else "") if word]
+    return ", ".join(told) if told else "changes nothing"
 
 
 def _drops_cap(rule: RuleEdits, cap: int | None, full: bool) -> int | None:
@@ -116,11 +117,14 @@ def sentence_lines(rule: RuleEdits, *, cap: int | None = None, columns: int | No
 
 
 def _aligned(rows: Sequence[_Row], columns: int | None) -> list[Line]:
-    """Rows with their arrows one below the other, where there is room for that."""
-    found = table([row.cells for row in rows], "lll", indent=_INDENT, gap=1)
-    if all(width(one) <= (columns or _WIDE) for one in found):
-        return found
-    return table([row.short_cells for row in rows], "ll", indent=_INDENT, columns=columns)
+    """Rows with their arrows one below the other; those too long for that on lines of their own."""
+    most = columns or _WIDE
+    short = [row for row in rows if width(row.on_one_line) <= most]
+    lines = table([row.cells for row in short], "lll", indent=_INDENT, gap=1)
+    if any(width(one) > most for one in lines):
+        short, lines = [], []
+    waiting = iter(lines)
+    return [one for row in rows for one in ([next(waiting)] if row in short else row.broken(columns))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +157,23 @@ class _Row:
         return [left, piece(self.right, self.style), piece(f" {self.change}" if self.change else "", "changed")]
 
     @property
-    def short_cells(self) -> list[Cell]:
+    def on_one_line(self) -> Line:
+        """The row by itself."""
         both = f"{self.left} {self.right}".rstrip()
-        return [line(piece(self.times, "quiet"), piece(both, self.style)), piece(self.change, "changed")]
+        change = piece(f"  {self.change}" if self.change else "", "changed")
+        return line(" " * _INDENT, piece(self.times, "quiet"), piece(both, self.style), change)
 
-
-def _says_nothing_new(rule: RuleEdits) -> bool:
-    """Whether the only sentence repeats the rule: ``a.weight -> b.weight``."""
-    sentence = rule.sentences[0]
-    return sentence.text == rule.text and not change_words(sentence.label)
+    def broken(self, columns: int | None) -> list[Line]:
+        """The row on as many lines as it takes to keep to `columns`."""
+        if columns is None or width(self.on_one_line) <= columns:
+            return [self.on_one_line]
+        blank = " " * (_INDENT + _TIMES)
+        both = f"{self.left} {self.right}".rstrip()
+        old, arrow, new = self.right.partition(" -> ")
+        texts = [both] if len(blank) + len(both) <= columns else [self.left, f"  {old}", f"  {arrow.strip()} {new}"]
+        first, *more = (piece(text, self.style) for text in texts if text.strip())
+        found = [line(" " * _INDENT, piece(self.times, "quiet"), first), *(line(blank, one) for one in more)]
+        return [*found, line(blank, piece(f"  {self.change}", "changed"))] if self.change else found
 
 
 def _halves(text: str) -> tuple[str, str]:
@@ -171,6 +183,12 @@ def _halves(text: str) -> tuple[str, str]:
     if colon:
         return f"{path} ", f"{old}{arrow}{right}"
     return left, f"{arrow.strip()} {right}".strip()
+
+
+def _says_nothing_new(rule: RuleEdits) -> bool:
+    """Whether the only sentence repeats the rule: ``a.weight -> b.weight``."""
+    sentence = rule.sentences[0]
+    return sentence.text == rule.text and not change_words(sentence.label)
 
 
 def change_words(change: object) -> str:

@@ -72,6 +72,7 @@ def surgery() -> Callable[..., str]:
 
     def run(line: str, **env: str) -> str:
         result = CliRunner().invoke(command, shlex.split(line), env=env)
+        assert result.exit_code != 70, result.stderr
         found = f"$ surgery {line}\n{result.stdout}"
         if result.stderr:
             found += f"--- stderr\n{result.stderr}"
