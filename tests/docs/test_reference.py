@@ -75,6 +75,13 @@ def error_of(text: str, name: str) -> SurgeryError | None:
     return None
 
 
+def test_every_code_in_use_has_a_page() -> None:
+    use = re.compile(r"""(?:fail|report|Diagnostic)\(\s*"([a-z]+(?:-[a-z]+)*)"[,)]""")
+    used = {code for file in (ROOT / "surgery").rglob("*.py") for code in use.findall(file.read_text(encoding="utf-8"))}
+    assert len(used) > 40
+    assert used <= set(all_codes()), sorted(used - set(all_codes()))
+
+
 LINKING = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
