@@ -14,6 +14,7 @@ from surgery.sinks.target import check_outputs
 from surgery.sources.base import Source
 from surgery.sources.given import Given
 from surgery.steps.sequence import apply_steps
+from surgery.tensors.expr import Held, leaves
 from surgery.tensors.subject import Entry, Origin, Subject
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def make_plan(
     subject = apply_steps(bound.steps, _open(bound, context), context)
     if bound.expect is not None:
         subject = bound.expect.check_plan(subject, context)
+    _check_values(subject, context)
     wanted = bound.outputs if outputs is None else outputs
     check_outputs(wanted, subject, context)
     context.raise_errors()
@@ -68,6 +70,20 @@ def make_plan(
     from surgery.engine.cost import cost_of
 
     return dataclasses.replace(plan, cost=cost_of(plan))
+
+
+def _check_values(subject: Subject, context: Context) -> None:
+    """A tensor that was given on the meta device has no values, so something must have taken its place by now."""
+    hollow = [
+        key
+        for key, entry in (subject.entries.items() if context.given else ())
+        if entry.device != "meta"
+        and any(isinstance(leaf, Held) and getattr(leaf.tensor, "is_meta", False) for leaf in leaves(entry.expr))
+    ]
+    if hollow:
+        listed = ", ".join(f"`{key}`" for key in hollow[:5]) + (f" and {len(hollow) - 5} more" if len(hollow) > 5 else "")
+        note = "a model built on the meta device gets its values from a `load` step"
+        context.report("no-values", f"{listed}: given on the meta device, so without values", notes=(note,))
 
 
 def _open(bound: Bound, context: Context) -> Subject:
