@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -79,6 +80,8 @@ class _Collector:
             self.tensors[number] = self._own(tensor, entry.expr)
 
     def _own(self, tensor: Tensor, expr: TensorExpr) -> Tensor:
+        if expr.spec.dtype.kind == "opaque":  # lazy, sparse, quantised, or of a class of its own: copied as it copies itself
+            return tensor if self._share else copy.deepcopy(tensor)
         assert tuple(tensor.shape) == expr.spec.shape, "results are as planned"
         if isinstance(expr, Held):
             return tensor if self._share else tensor.clone()
@@ -101,5 +104,6 @@ class _Collector:
 
 def _held_storages(entries: Sequence[Entry]) -> set[int]:
     """Where the tensors that were given lie."""
-    held = (node.tensor for node in nodes(e.expr for e in entries) if isinstance(node, Held))
+    found = [node for node in nodes(e.expr for e in entries) if isinstance(node, Held)]
+    held = [node.tensor for node in found if node.spec.dtype.kind != "opaque"]
     return {t.untyped_storage().data_ptr() for t in held if hasattr(t, "untyped_storage") and t.numel()}

@@ -90,6 +90,9 @@ def leaf_tensor(expr: TensorExpr, files: SourceFiles) -> Tensor:
         SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``.
     """
     if isinstance(expr, Held) and not _is_numpy(expr.tensor):
+        if expr.spec.dtype.kind == "opaque":
+            unusual: Tensor = expr.tensor
+            return unusual
         if expr.tensor.device.type == "meta":
             raise fail("execution", "a tensor that was given is on the meta device: it has no data")
         held: Tensor = expr.tensor.detach()
