@@ -45,7 +45,7 @@ def subject_of_module(module: Any, name: str, context: Context) -> Subject:
         if slot.tensor not in twins:
             twins[slot.tensor] = _twin(slot.tensor)
         spec = spec_of(slot.tensor)
-        expr = exprs.setdefault((identity(slot.tensor), slot.kind), Held(spec, slot.tensor.detach()))
+        expr = exprs.setdefault((identity(slot.tensor), slot.kind), Held(spec, slot.tensor if is_opaque(slot.tensor) else slot.tensor.detach()))
         origin = Origin(name, slot.key)
         context.inventory[origin] = spec
         trained = slot.tensor.requires_grad if slot.kind == "parameter" else None

@@ -94,7 +94,6 @@ class _Replacing:
         if old.module is not None:
             action = f"{one.path}: {_words(old.module)} -> {_words(new.module)}"
             self._context.modules.append(Touch("replace_layer", action, self._rules[one.rule].span))
-        if old.module is not None:
             for parent, name in self._parents[id(old.module)]:
                 parent._modules[name] = new.module
             self._remark(one, old)

@@ -133,8 +133,8 @@ def test_a_model_on_meta_is_loaded(small: nn.Module) -> None:
         surgery.mode(hollow, "eval")
     assert caught.value.diagnostics[0].code == "no-values"
     real = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    recipe = surgery.load({"steps": [{"load": {"from": {"given": "weights"}}}]})
-    made = recipe.run(model=hollow, weights=real.state_dict()).model
+    recipe = surgery.load({"steps": [{"load": {"from": {"given": "state_dict"}}}]})
+    made = recipe.run(model=hollow, state_dict=real.state_dict()).model
     assert same_outputs(made, real, torch.rand(2, 3))
 
 
