@@ -72,8 +72,8 @@ def evaluate(expression: Expression, values: Mapping[str, Any]) -> Any:
                 raise EvaluationError(f"`{name}` is not known here", expression)
             return value
         case ListOf(items=items, is_tuple=is_tuple):
-            found = [evaluate(item, values) for item in items]
-            return tuple(found) if is_tuple else found
+            found = (evaluate(item, values) for item in items)
+            return tuple(found) if is_tuple else list(found)
         case Minus(operand=operand):
             return -_number(operand, values)
         case Arithmetic():
@@ -111,7 +111,7 @@ def _arithmetic(expression: Arithmetic, values: Mapping[str, Any]) -> Any:
 
 
 def _compare(expression: Comparison, values: Mapping[str, Any]) -> bool:
-    operands = [evaluate(operand, values) for operand in expression.operands]
+    operands = [_comparable(evaluate(operand, values)) for operand in expression.operands]
     for op, left, right in zip(expression.operators, operands, operands[1:], strict=False):
         try:
             holds = _COMPARE[op](left, right)
@@ -121,6 +121,11 @@ def _compare(expression: Comparison, values: Mapping[str, Any]) -> bool:
         if not holds:
             return False
     return True
+
+
+def _comparable(value: Any) -> Any:
+    """Lists and tuples alike, so that a shape compares with ``[64]``."""
+    return tuple(map(_comparable, value)) if isinstance(value, list | tuple) else value
 
 
 def _index(expression: Index, values: Mapping[str, Any]) -> Any:
