@@ -95,8 +95,10 @@ def _candidates(line: str) -> Iterator[Correction]:
         return
     value, before = match["value"], match["before"]
     after = match["comment"] or ""
-    if value.startswith(("{", "- {")) and value.endswith("}"):
+    if value.startswith("{") and value.endswith("}"):
         yield from _in_flow(value, before, after)
+    if value.startswith("[{") and value.endswith("}]"):
+        yield from _in_flow(value[1:-1], f"{before}[", f"]{after}")
     if _may_be_quoted(value):
         yield Correction(f"{before}{quote(value)}{after}", len(before), len(value))
 

@@ -22,6 +22,7 @@ QUOTES = [
     "- rename: [a, b] -> c",
     "- {rule: Linear(2048, 10)}",
     "- replace_layer: {rule: fc -> Linear(2048, 10), count: 1}",
+    "- replace_layer: [{rule: fc -> Linear(2048, 10), count: 1}]  # one",
     "- rename: {rule: a -> b, c -> d}",
     "- convert: {rule: concat([a, b]) -> c}",
     "- cast: {rule: **.norm* -> float32, count: 3}",
