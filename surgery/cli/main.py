@@ -58,6 +58,16 @@ class Surgery(click.Group):
             with formatter.section(section):
                 formatter.write_dl([(name, entry.help) for name, entry in entries])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            # whoever read the output has enough; Python must not complain about it when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
+
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         """Run a command line and exit with its status; `prog_name` is always ``surgery``, however it was started."""
         current = Session()
@@ -73,7 +83,6 @@ def _status(invoke: Callable[[], Any], current: Session) -> int:
     before = _catch_terminate()
     try:
         result = invoke()
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except SurgeryError as error:
         return _fail(error.diagnostics, error.exit_code, current)
@@ -86,10 +95,6 @@ def _status(invoke: Callable[[], Any], current: Session) -> int:
         return INTERRUPTED
     except Terminated:
         return TERMINATED
-    except BrokenPipeError:
-        # whoever read the output has enough; Python must not complain about it when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     except Exception as error:
         return _bug(error)
     finally:

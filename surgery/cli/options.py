@@ -94,7 +94,8 @@ def _complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str
 def _complete_params(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     from surgery.diagnostics import SurgeryError
 
-    recipe = ctx.params.get("recipe")
+    # behind a `-p` that has no value yet, click leaves the arguments unread
+    recipe = ctx.params.get("recipe") or next(iter(ctx.args), None)
     if not recipe or "=" in incomplete:
         return []
     try:
