@@ -99,15 +99,17 @@ class Recipe:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Recipe:
-        """The recipe in a file, or the shipped one of that name.
+        """The recipe in a file, or the shipped one of that name, whose relative paths are relative to the caller.
 
         Raises:
             SurgeryError: `no-file`, or everything that is wrong in it.
         """
         name = os.fspath(path)
         file = Path(name)
+        directory = file.parent
         if name in shipped() and not file.exists():
-            file = shipped()[name]
+            # what a shipped recipe writes belongs to the caller, and not into the package
+            file, directory = shipped()[name], Path.cwd()
         try:
             with open_file(file, name) as opened:
                 if opened.size > 4 * LONGEST:
@@ -116,7 +118,7 @@ class Recipe:
         except SurgeryError as error:
             near = None if os.sep in name else did_you_mean(name, shipped())
             raise _with_note(error, near and f"among the shipped recipes: {near}") from error
-        return cls.of_text(decode(content, str(file)), str(file), directory=file.parent)
+        return cls.of_text(decode(content, str(file)), str(file), directory=directory)
 
     @classmethod
     def of_text(cls, text: str, name: str = "<recipe>", *, directory: Path | None = None) -> Recipe:
