@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import SurgeryError, fail
+from surgery.optimizers import follow_optimizers
 from surgery.plan import Plan
 from surgery.planning.context import Context
 from surgery.sinks.target import check_outputs
@@ -52,6 +53,8 @@ def make_plan(
         subject = bound.expect.check_plan(subject, context)
     _check_values(subject, context)
     wanted = bound.outputs if outputs is None else outputs
+    if any(output.container == "keep" for output in wanted):
+        subject = follow_optimizers(subject, context)
     check_outputs(wanted, subject, context)
     context.raise_errors()
     plan = Plan(

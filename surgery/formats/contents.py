@@ -131,6 +131,9 @@ class Rest:
         extra: entries of the state dict itself that are not tensors (``_extra_state``), by key.
         state_metadata: ``_metadata`` of the state dict, where it had any.
         traits: as in `Checkpoint`.
+        source: the name of the source in the origins of its tensors.
+        tensors: the tensors of the state dict as they stood in the checkpoint, in order.
+        kinds: key -> ``parameter`` or ``buffer``, for those of them that are known.
     """
 
     tree: Any
@@ -138,3 +141,6 @@ class Rest:
     extra: Mapping[str, Any] = field(default_factory=dict)
     state_metadata: Mapping[str, Any] | None = None
     traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)
+    source: str = ""
+    tensors: Mapping[str, TensorExpr] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)

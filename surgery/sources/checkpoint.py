@@ -62,7 +62,7 @@ def subject_of_checkpoint(found: Checkpoint, state: StateDict, where: Place, con
         origin = Origin(where.path, key)
         context.inventory[origin] = tensor.spec
         entries[key] = _entry(tensor, found.traits.get(tensor, _PLAIN), origin, state.kinds.get(key), where)
-    return Subject(entries, rest=_rest(found, state), metadata=found.metadata)
+    return Subject(entries, rest=_rest(found, state, where.path), metadata=found.metadata)
 
 
 def _entry(tensor: TensorExpr, trait: Trait, origin: Origin, kind: str | None, where: Place) -> Entry:
@@ -70,9 +70,9 @@ def _entry(tensor: TensorExpr, trait: Trait, origin: Origin, kind: str | None, w
     return Entry(tensor, (origin,), kind=kind, requires_grad=trained, device=where.device(trait.location))
 
 
-def _rest(found: Checkpoint, state: StateDict) -> Rest | None:
+def _rest(found: Checkpoint, state: StateDict, source: str) -> Rest | None:
     """What else there is; None where the file held the state dict and nothing more."""
     if not state.entry and not state.extra and state.metadata is None:
         return None
     tree = {} if state.of_module and not state.entry else found.tree
-    return Rest(tree, state.entry, state.extra, state.metadata, found.traits)
+    return Rest(tree, state.entry, state.extra, state.metadata, found.traits, source, state.tensors, state.kinds)

@@ -1,0 +1,87 @@
+"""The parameters before and after: what an optimizer numbers, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from surgery.formats.contents import Rest
+from surgery.formats.entries import candidates
+from surgery.formats.nodes import children
+from surgery.tensors.expr import TensorExpr
+from surgery.tensors.spec import Spec
+from surgery.tensors.subject import Entry, Origin, Subject
+
+__all__ = ["Survivor", "is_parameter", "other_models", "parameters_before", "survivors"]
+
+#: buffers of torch's own normalisation layers, by their names, where nothing else tells what is a buffer
+_BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A parameter of the result.
+
+    Attributes:
+        key: its key.
+        old: the parameter of the checkpoint whose values it still has; None where it is new or computed.
+        related: parameters of the checkpoint that went into it.
+    """
+
+    key: str
+    old: str | None
+    related: tuple[str, ...] = ()
+
+
+def is_parameter(key: str, spec: Spec, kind: str | None) -> bool:
+    """Whether a tensor is a parameter; where its kind is unknown, by its name and dtype."""
+    if kind is not None:
+        return kind == "parameter"
+    return key.rpartition(".")[2] not in _BUFFERS and spec.dtype.kind in ("float", "complex")
+
+
+def _untied(items: Iterable[tuple[str, TensorExpr]]) -> Iterable[str]:
+    """The first name of each tensor: an optimizer numbers a tied parameter once."""
+    seen: set[int] = set()
+    for key, expr in items:
+        if id(expr) not in seen:
+            seen.add(id(expr))
+            yield key
+
+
+def parameters_before(rest: Rest, subject: Subject) -> dict[str, Spec]:
+    """The parameters of the checkpoint's state dict, in its order."""
+    known: dict[str, str | None] = dict(rest.kinds)
+    for entry in subject.entries.values():
+        for origin in entry.origins:
+            if origin.source == rest.source and entry.kind is not None:
+                known.setdefault(origin.key, entry.kind)
+    found = ((key, expr) for key, expr in rest.tensors.items() if is_parameter(key, expr.spec, known.get(key)))
+    return {key: rest.tensors[key].spec for key in _untied(found)}
+
+
+def other_models(rest: Rest) -> list[dict[str, Spec]]:
+    """The parameters of the other state dicts in the checkpoint, which optimizers of their own may belong to."""
+    found = []
+    for candidate in candidates(rest.tree):
+        node = rest.tree
+        for name in candidate.entry:
+            node = dict(children(node))[name]
+        if candidate.entry != rest.entry and isinstance(node, Mapping):
+            tensors = ((key, expr) for key, expr in node.items() if isinstance(expr, TensorExpr))
+            found.append({key: e.spec for key, e in tensors if is_parameter(str(key), e.spec, None)})
+    return found
+
+
+def survivors(rest: Rest, subject: Subject, before: Mapping[str, Spec]) -> list[Survivor]:
+    """The parameters of the result, in its order."""
+    found = ((key, entry.expr) for key, entry in subject.entries.items() if is_parameter(key, entry.spec, entry.kind))
+    return [_survivor(key, subject.entries[key], rest, before) for key in _untied(found)]
+
+
+def _survivor(key: str, entry: Entry, rest: Rest, before: Mapping[str, Spec]) -> Survivor:
+    related = tuple(o.key for o in entry.origins if o == Origin(rest.source, o.key) and o.key in before)
+    # a cast keeps the parameter what it is; the state is cast to it when torch loads it
+    computed = any(touch.computes and touch.step != "cast" for touch in entry.trail)
+    whole = len(related) == len(entry.origins) == 1 and not computed and entry.spec.shape == before[related[0]].shape
+    return Survivor(key, related[0] if whole else None, related)

@@ -1,0 +1,175 @@
+"""Optimizer state follows parameters by name: afterwards `load_state_dict` and `step` work, momentum bit for bit."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, Adafactor, Adam, AdamW, Optimizer
+
+import surgery
+
+Make = Callable[[nn.Module], Optimizer]
+
+OPTIMIZERS: dict[str, Make] = {
+    "sgd": lambda m: SGD(m.parameters(), lr=0.1, momentum=0.9),
+    "adam": lambda m: Adam(m.parameters(), lr=1e-3, amsgrad=True),
+    "adamw": lambda m: AdamW(m.parameters(), lr=1e-3),
+    "adafactor": lambda m: Adafactor(m.parameters(), lr=1e-3),
+    "named": lambda m: SGD(m.named_parameters(), lr=0.1, momentum=0.9),
+    "head apart": lambda m: SGD(
+        [{"params": m[:-1].parameters()}, {"params": m[-1].parameters(), "lr": 0.5}], lr=0.1, momentum=0.9
+    ),
+    "no decay for vectors": lambda m: AdamW(
+        [
+            {"params": [p for p in m.parameters() if p.ndim > 1], "weight_decay": 0.1},
+            {"params": [p for p in m.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+    ),
+}
+
+
+def net(head: int = 3) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, head))
+
+
+def step(model: nn.Module, optimizer: Optimizer) -> None:
+    optimizer.zero_grad()
+    model(torch.randn(5, 2, 4, 4)).square().mean().backward()
+    optimizer.step()
+
+
+def trained(make: Make, path: Path, **more: Any) -> tuple[nn.Sequential, Optimizer]:
+    model = net()
+    optimizer = make(model)
+    step(model, optimizer)
+    step(model, optimizer)
+    content = {"epoch": 7, "model": model.state_dict(), "optimizer": optimizer.state_dict(), **more}
+    torch.save(content, path)
+    return model, optimizer
+
+
+def convert(steps: list[Any], path: Path, entry: str = "model") -> tuple[dict[str, Any], surgery.Plan]:
+    recipe = {
+        "source": {"checkpoint": {"path": str(path), "entry": entry}},
+        "steps": steps,
+        "output": {"path": str(path.with_name("out.pt")), "container": "keep"},
+    }
+    result = surgery.run(recipe, overwrite=True)
+    return torch.load(path.with_name("out.pt"), weights_only=True), result.plan
+
+
+def states(model: nn.Module, optimizer: Optimizer) -> dict[str, dict[str, torch.Tensor]]:
+    """The state of each parameter, by its name."""
+    return {name: optimizer.state[parameter] for name, parameter in model.named_parameters()}
+
+
+def same(one: Iterable[Any], other: Iterable[Any]) -> bool:
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_new_head(make: Make, tmp_path: Path) -> None:
+    old_model, old = trained(make, tmp_path / "in.pt")
+    saved, _ = convert([{"replace_layer": "4 -> Linear(16, 5)"}], tmp_path / "in.pt")
+    model = net(head=5)
+    model.load_state_dict(saved["model"])
+    optimizer = make(model)
+    optimizer.load_state_dict(saved["optimizer"])
+    before, after = states(old_model, old), states(model, optimizer)
+    for name in ("0.weight", "0.bias", "1.weight", "1.bias"):
+        assert before[name].keys() == after[name].keys()
+        assert same(before[name].values(), after[name].values())
+    assert after["4.weight"] == {}
+    assert after["4.bias"] == {}
+    step(model, optimizer)
+    assert saved["epoch"] == 7
+
+
+@pytest.mark.parametrize("make", [OPTIMIZERS["sgd"], OPTIMIZERS["named"]])
+def test_renamed_and_dropped(make: Make, tmp_path: Path) -> None:
+    old_model, old = trained(make, tmp_path / "in.pt")
+    steps = [{"filter": {"drop": "1"}}, {"rename": "0 -> stem, 4 -> head"}]
+    saved, _ = convert(steps, tmp_path / "in.pt")
+    model = nn.Sequential()
+    model.add_module("stem", nn.Conv2d(2, 4, 3))
+    model.add_module("flat", nn.Flatten())
+    model.add_module("head", nn.Linear(16, 3))
+    model.load_state_dict(saved["model"])
+    optimizer = make(model)
+    optimizer.load_state_dict(saved["optimizer"])
+    before, after = states(old_model, old), states(model, optimizer)
+    for name, new in {"0.weight": "stem.weight", "0.bias": "stem.bias", "4.weight": "head.weight"}.items():
+        assert same(before[name].values(), after[new].values())
+    step(model, optimizer)
+
+
+def test_group_options_stay_with_their_group(tmp_path: Path) -> None:
+    trained(OPTIMIZERS["head apart"], tmp_path / "in.pt")
+    saved, _ = convert([{"replace_layer": "4 -> Sequential(Dropout(0.2), Linear(16, 5))"}], tmp_path / "in.pt")
+    first, second = saved["optimizer"]["param_groups"]
+    assert (first["lr"], first["params"]) == (0.1, [0, 1, 2, 3])
+    assert (second["lr"], second["params"]) == (0.5, [4, 5])
+    assert sorted(saved["optimizer"]["state"]) == [0, 1, 2, 3]
+
+
+def test_a_same_shape_reorder_is_followed(tmp_path: Path) -> None:
+    """By number alone this goes silently wrong."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.randn(3, 4)).sum().backward()
+    optimizer.step()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "in.pt")
+    saved, _ = convert([{"filter": {"drop": "0"}}, {"rename": "1 -> 0"}], tmp_path / "in.pt")
+    momentum = optimizer.state[model[1].weight]["momentum_buffer"]
+    assert torch.equal(saved["optimizer"]["state"][0]["momentum_buffer"], momentum)
+
+
+def test_untouched_parameters_leave_the_optimizer_as_it_was(tmp_path: Path) -> None:
+    _, old = trained(OPTIMIZERS["adam"], tmp_path / "in.pt")
+    saved, plan = convert([{"cast": "1.running_mean -> float64"}], tmp_path / "in.pt")
+    assert saved["optimizer"]["param_groups"] == old.state_dict()["param_groups"]
+    assert not [remark for remark in plan.remarks if "optimizer" in remark]
+
+
+def test_computed_values_begin_without_state(tmp_path: Path) -> None:
+    trained(OPTIMIZERS["sgd"], tmp_path / "in.pt")
+    saved, plan = convert([{"convert": "4.weight -> 4.weight via scale(0.5)"}], tmp_path / "in.pt")
+    assert sorted(saved["optimizer"]["state"]) == [0, 1, 2, 3, 5]
+    assert plan.remarks[-1] == "optimizer: 5 parameters keep their state, that of 1 goes; new in it: 4.weight"
+
+
+def test_a_copy_has_state_of_its_own(tmp_path: Path) -> None:
+    trained(OPTIMIZERS["sgd"], tmp_path / "in.pt")
+    saved, _ = convert([{"copy": "4 -> 5"}], tmp_path / "in.pt")
+    state = saved["optimizer"]["state"]
+    assert torch.equal(state[4]["momentum_buffer"], state[6]["momentum_buffer"])
+    assert state[4]["momentum_buffer"].data_ptr() != state[6]["momentum_buffer"].data_ptr()
+
+
+def test_what_is_uncertain_is_an_error(tmp_path: Path) -> None:
+    """Frozen parameters were left out of the optimizer: the numbers alone do not say which."""
+
+    def only_some(model: nn.Module) -> Optimizer:
+        return SGD([model[0].weight, model[4].weight], lr=0.1, momentum=0.9)
+
+    trained(only_some, tmp_path / "in.pt")
+    with pytest.raises(surgery.SurgeryError, match="optimizer-state.*numbers 2 parameters"):
+        convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt")
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_the_optimizer_of_another_model_stays(tmp_path: Path) -> None:
+    other = nn.Linear(2, 2)
+    second = Adam(other.parameters())
+    other(torch.randn(1, 2)).sum().backward()
+    second.step()
+    more = {"critic": other.state_dict(), "critic_optimizer": second.state_dict()}
+    trained(OPTIMIZERS["named"], tmp_path / "in.pt", **more)
+    saved, _ = convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt")
+    kept = saved["critic_optimizer"]
+    assert kept["param_groups"] == second.state_dict()["param_groups"]
+    assert same(kept["state"][0].values(), second.state_dict()["state"][0].values())
