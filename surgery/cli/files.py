@@ -1,0 +1,41 @@
+"""Text files that commands read and write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from surgery.diagnostics import fail
+from surgery.document.characters import decode
+from surgery.document.limits import LONGEST
+from surgery.files.atomic import FileDraft
+from surgery.files.failures import output_errors
+from surgery.formats.file import open_file
+
+__all__ = ["read_text", "write_text"]
+
+
+def read_text(path: str) -> str:
+    """The text of a recipe file.
+
+    Raises:
+        SurgeryError: it is not there, too large, or no text.
+    """
+    with open_file(Path(path), path) as opened:
+        if opened.size > 4 * LONGEST:
+            raise fail("too-large", f"`{path}` is larger than any recipe: {opened.size} bytes")
+        return decode(opened.read(0, opened.size), path)
+
+
+def write_text(path: str, text: str, *, overwrite: bool) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        SurgeryError: it is there and may not be replaced, or cannot be written.
+    """
+    left = memoryview(text.encode())
+    with FileDraft(Path(path), overwrite=overwrite) as draft:
+        with output_errors(Path(path), None):
+            while left:
+                left = left[os.write(draft.descriptor, left) :]
+        draft.publish()
