@@ -1,6 +1,11 @@
 """Every screen, as it is."""
 
+import json
+
 import pytest
+
+from surgery.cli.commands import COMMANDS
+from surgery.cli.main import command
 
 SCREENS = {
     "plan": "plan recipe.yaml -p weights=model.safetensors",
@@ -52,3 +57,59 @@ def test_one_more_step_than_fits_is_counted(place, surgery):
     short, full = surgery(line), surgery(f"{line} --all")
     assert len(full) >= len(short)
     assert "more such lines" not in full
+
+
+def test_formatting(place, surgery, golden):
+    (place / "loose.yaml").write_text("steps:\n- rename: |\n    a -> b\n    longer -> c   \n\n\nname: x\n")
+    first = surgery("fmt --check loose.yaml recipe.yaml")
+    second, third = surgery("fmt loose.yaml"), surgery("fmt loose.yaml --check")
+    golden("cli/fmt", first + second + third + (place / "loose.yaml").read_text())
+
+
+def test_formatting_reports_what_it_cannot_read(place, surgery, golden):
+    (place / "broken.yaml").write_text("steps: [\n")
+    golden("cli/errors/fmt", surgery("fmt broken.yaml missing.yaml"))
+
+
+def test_a_new_recipe(place, surgery, golden):
+    said = surgery("new mine --checkpoint model.safetensors")
+    again = surgery("new mine --checkpoint model.safetensors")
+    both = surgery("new x --checkpoint a --model b")
+    golden("cli/new", said + again + both + (place / "mine.yaml").read_text())
+    assert surgery("check mine.yaml").endswith("--- exit 0\n")
+    assert surgery("plan mine.yaml").endswith("--- exit 0\n")
+
+
+def test_a_new_recipe_in_another_directory(place, surgery):
+    assert surgery("new sub/mine.yaml --checkpoint model.safetensors").endswith("--- exit 0\n")
+    assert 'checkpoint: "../model.safetensors"' in (place / "sub" / "mine.yaml").read_text()
+    assert surgery("plan sub/mine.yaml").endswith("--- exit 0\n")
+
+
+def test_the_schema_is_json(place, surgery):
+    text = surgery("schema").split("\n", 1)[1].removesuffix("--- exit 0\n")
+    assert json.loads(text)["$schema"].startswith("http://json-schema.org/draft-07")
+
+
+def test_lists(place, surgery):
+    everything = surgery("list")
+    for what in ("recipes", "steps", "operations", "sources"):
+        alone = surgery(f"list {what}").split("\n")[1:-2]
+        assert alone
+        assert all(f"  {one}" in everything for one in alone)
+    assert "unused-rule" in surgery("list codes")
+
+
+def test_shipped_recipes_go_by_name(place, surgery):
+    assert "torchvision" in surgery("show efficientnet_lite0")
+    source = surgery("show efficientnet_lite0 --source")
+    assert "replace_layer: |" in source
+    assert surgery("check efficientnet_lite0").endswith("--- exit 0\n")
+
+
+def test_every_command_says_what_its_line_of_help_says():
+    for name, entry in COMMANDS.items():
+        found = command.get_command(None, name)
+        assert found.name == name
+        assert found.help, name
+        assert entry.help.endswith(".")
