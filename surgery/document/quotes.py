@@ -99,8 +99,23 @@ def _candidates(line: str) -> Iterator[Correction]:
         yield from _in_flow(value, before, after)
     if value.startswith("[{") and value.endswith("}]"):
         yield from _in_flow(value[1:-1], f"{before}[", f"]{after}")
+    text = _without_outer(value)
+    if text is not None:
+        yield Correction(f"{before}{quote(text)}{after}", len(before), len(value))
     if _may_be_quoted(value):
         yield Correction(f"{before}{quote(value)}{after}", len(before), len(value))
+
+
+def _without_outer(value: str) -> str | None:
+    """A rule whose quotes are also inside it, without the outer ones; None where these do not belong together.
+
+    >>> print(_without_outer('"q -> q via rearrange("a b -> b a")"'), _without_outer('"odd name" -> "b"'))
+    q -> q via rearrange("a b -> b a") None
+    """
+    if len(value) < 3 or value[0] not in "\"'" or value[-1] != value[0]:
+        return None
+    outside = value[1:-1].split(value[0])[::2]
+    return value[1:-1] if any("->" in text or "→" in text for text in outside) else None
 
 
 def _may_be_quoted(value: str) -> bool:

@@ -39,6 +39,7 @@ QUOTES = [
     "source: {checkpoint: C: \\weights}",
     "steps:\n  - rename: module.** -> **\n  - freeze: ** except fc | conv1\n",
     "help: it's: quoted",
+    '- convert: "q -> q via rearrange("a b -> b a")"',
 ]
 
 SYNTAX = [
@@ -135,8 +136,8 @@ def test_bytes_that_are_no_text(golden):
         "{a: " * 100_000,
         "- " * 100_000,
         "".join(f"{' ' * depth}a:\n" for depth in range(1500)),
-        "x" * 3_000_000,
-        "- x\n" * 200_000,
+        "x" * 1_100_000,
+        "- x\n" * 60_000,
         "a: &a [x, x]\n" + "".join(f"a{i}: &b{i} [*a, *a]\n" for i in range(200)),
         "".join(f"k{i}: &k{i} [" + ", ".join([f"*k{i - 1}"] * 9 if i else ["x"] * 9) + "]\n" for i in range(9)),
     ],
