@@ -42,10 +42,11 @@ def _separators(missing: Sequence[str], unexpected: Sequence[str]) -> list[str]:
 def _prefix_there(differences: Differences, words: Words) -> list[str]:
     """The keys that are missing stand below one prefix on the other side."""
     prefix, count = _best_prefix(differences.unexpected, differences.missing)
-    if not prefix or not _broad(count, differences.missing):
+    everything = bool(prefix) and all(key.startswith(f"{prefix}.") for key in differences.found)
+    if not prefix or not ((everything and 2 * count > len(differences.missing)) or _broad(count, differences.missing)):
         return []
     rename = _rename(f"{prefix}.**", "**")
-    if all(key.startswith(f"{prefix}.") for key in differences.found):
+    if everything:
         unwrap = " or `unwrap: true`" if set(prefix.split(".")) <= _WRAPPERS else ""
         return [f"all {keys(len(differences.found))} of {words.found} begin with `{prefix}.`: {rename}{unwrap}"]
     return [f"{count} of the missing keys stand below `{prefix}` in {words.found}: {rename}"]

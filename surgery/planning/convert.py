@@ -41,6 +41,7 @@ class Move:
 
     def __init__(self, rule: Rule, failures: Failures, *, step: str) -> None:
         self.rule = rule
+        self._span = rule.span
         self._new_keys = NewKeys(rule)
         self._failures = failures
         self._step = step
@@ -55,7 +56,7 @@ class Move:
                 continue
             entry = entries[one.key]
             if new != one.key:
-                entry = entry.touched(Touch(self._step, f"{one.key} -> {new}", self.rule.span))
+                entry = entry.touched(Touch(self._step, f"{one.key} -> {new}", self._span))
             yield Made(new, entry, (one.key,))
 
 
@@ -71,7 +72,9 @@ class Conversion:
         self.rule = rule
         self._failures = failures
         self._step = step
+        self._span = rule.span
         self._pipeline = bind_pipeline(rule, rule.right.operations)
+        self._via = f" via {self._pipeline}" if self._pipeline.operations else ""
         left = [list(included_paths(selector)) for selector in selectors_of(rule)]
         self._shape = Shape.of(left, rule.right.templates)
         self._shared = shared_captures(left)
@@ -119,11 +122,10 @@ class Conversion:
         origins = tuple(dict.fromkeys(origin for key in sources for origin in entries[key].origins))
         trail = tuple(dict.fromkeys(touch for key in sources for touch in entries[key].trail))
         inputs = tuple(entries[key].spec for key in sources)
-        via = f" via {self._pipeline}" if self._pipeline.operations else ""
+        computes = bool(self._pipeline.operations)
         for key, expr in zip(keys, results, strict=True):
-            action = f"{', '.join(_short(sources))} -> {key}{via}"
-            computes = bool(self._pipeline.operations)
-            touch = Touch(self._step, action, self.rule.span, computes=computes, inputs=inputs, spec=expr.spec)
+            action = f"{', '.join(_short(sources))} -> {key}{self._via}"
+            touch = Touch(self._step, action, self._span, computes=computes, inputs=inputs, spec=expr.spec)
             entry = Entry(expr, origins, (*trail, touch), first.kind, first.requires_grad, first.device)
             yield Made(key, entry, sources)
 

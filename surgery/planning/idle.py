@@ -85,8 +85,8 @@ def _notes(path: Path, index: int, keys: Sequence[tuple[str, ...]]) -> list[str]
         name = near.removeprefix("did you mean `").removesuffix("`?")
         whole = f"{prefix}.{name}" if prefix else name
         count = following[name]
-        verb = "keys begin" if count != 1 else "key begins"
-        notes.append(f"{count} {verb} with `{whole}`; {near}")
+        one, many = ("matches", "match") if any(m in prefix for m in "*{(") else ("begins with", "begin with")
+        notes.append(f"{count} {f'key {one}' if count == 1 else f'keys {many}'} `{whole}`; {near}")
     else:
         common = [name for name, _ in following.most_common(6)]
         shown = ", ".join(f"`{name}`" for name in common) + (", …" if len(following) > 6 else "")

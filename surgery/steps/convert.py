@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.fields import main, one_of, option, rules
 from surgery.lang.rule import Rule
 from surgery.planning.assign import Assignment
@@ -50,15 +50,16 @@ class Convert(Step):
         waiting = dict(subject.entries)
         failures = Failures(context)
         assignment = Assignment(self.rules, subject, context, exclusive=True)
-        by_source: dict[str, list[tuple[Made, Rule]]] = {}
+        by_source: dict[str, list[tuple[Made, Span | None]]] = {}
         for number, rule in enumerate(self.rules):
             try:
                 made = _made(number, rule, assignment, subject.replace(entries=waiting), failures, context)
             except SurgeryError as error:
                 context.diagnostics.extend(error.diagnostics)
                 continue
+            span = rule.span
             for one in made:
-                by_source.setdefault(one.sources[0], []).append((one, rule))
+                by_source.setdefault(one.sources[0], []).append((one, span))
             for source in {source for one in made for source in one.sources}:
                 del waiting[source]
         assignment.finish(waiting.keys())
@@ -70,15 +71,15 @@ class Convert(Step):
     def _written(
         self,
         subject: Subject,
-        by_source: Mapping[str, Sequence[tuple[Made, Rule]]],
+        by_source: Mapping[str, Sequence[tuple[Made, Span | None]]],
         waiting: Mapping[str, Entry],
         context: Context,
     ) -> dict[str, Entry]:
         """All entries in the order of the source: a result stands where its first source stood."""
         writer = KeyWriter(context, "convert")
         for key, entry in subject.entries.items():
-            for one, rule in by_source.get(key, ()):
-                writer.put(one.key, one.entry, ", ".join(one.sources), rule.span)
+            for one, span in by_source.get(key, ()):
+                writer.put(one.key, one.entry, ", ".join(one.sources), span)
             if key in waiting:
                 if self.rest == "drop":
                     touch = Touch("convert", f"{key}: no rule selects it, and `rest` is drop", context.here)
@@ -109,7 +110,7 @@ def _made(
 
 
 def _outcome(
-    by_source: Mapping[str, Sequence[tuple[Made, Rule]]], waiting: Mapping[str, Entry]
+    by_source: Mapping[str, Sequence[tuple[Made, Span | None]]], waiting: Mapping[str, Entry]
 ) -> dict[str, frozenset[int]]:
     """For each key, the tensors (by identity) that it is in after the step."""
     outcome = {key: {id(entry.expr)} for key, entry in waiting.items()}

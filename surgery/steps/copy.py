@@ -53,8 +53,9 @@ class Copy(Step):
             except SurgeryError as error:
                 context.diagnostics.extend(error.diagnostics)
                 continue
+            span = rule.span
             for made in copies:
-                writer.put(made.key, made.entry, ", ".join(made.sources), rule.span)
+                writer.put(made.key, made.entry, ", ".join(made.sources), span)
         for part in (assignment, failures, writer):
             part.finish()
         return subject.bare(writer.entries)

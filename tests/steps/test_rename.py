@@ -167,3 +167,9 @@ def test_from_python_nothing_given_is_changed():
     after["w"] += 1
     assert list(state) == ["module.w"]
     assert state["module.w"].sum() == 0
+
+
+def test_idle_words_behind_stars_and_captures(stored, operate, errors, golden):
+    subject = stored({f"layers.{i}.attn.{p}.weight": (1,) for i in range(3) for p in "qk"})
+    operate("- rename: |\n    layers.{i}.atn -> a.{i}\n    **.k.wight -> b", subject)
+    golden("steps/rename_idle_behind_stars", errors())
