@@ -15,6 +15,8 @@ __all__ = ["emit", "scalar"]
 
 # what needs no quotes anywhere; a rule is quoted for its looks
 _SAFE = re.compile(r"[\w$/(](?:[\w./$()+=~^;<*@|-]|[ ](?!\#)|:(?!\s|$))*(?<!\s)", re.ASCII)
+# the same outside of brackets, where commas and brackets are letters like others
+_SAFE_IN_BLOCK = re.compile(_SAFE.pattern.replace("[\\w./$", "[\\w,'\\[\\]{}./$"), re.ASCII)
 _LINE = re.compile(r"[ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff\t]*")
 _WIDTH = 100
 
@@ -91,7 +93,7 @@ def _item(head: str, value: Any, indent: str) -> Iterator[str]:
         yield f"{head} |" + ("" if value.endswith("\n") else "-")
         yield from (f"{inner}{line}" if line else "" for line in (lines[:-1] if value.endswith("\n") else lines))
     else:
-        yield f"{head} {_inline(value)}"
+        yield f"{head} {scalar(value) if isinstance(value, str) else _inline(value)}"
 
 
 def _fits_inline(value: Any, before: str) -> bool:
@@ -115,14 +117,14 @@ def _may_be_block(text: str) -> bool:
 def _inline(value: Any) -> str:
     """A value on one line."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{scalar(key)}: {_inline(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{scalar(key, in_flow=True)}: {_inline(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(_inline(item) for item in value)}]"
-    return scalar(value)
+    return scalar(value, in_flow=True)
 
 
-def scalar(value: str | int | float | bool | None) -> str:
-    r"""One scalar, quoted where it has to be.
+def scalar(value: str | int | float | bool | None, *, in_flow: bool = False) -> str:
+    r"""One scalar, quoted where it has to be; inside of brackets that is more often.
 
     >>> print(scalar("a -> b"), scalar("on"), scalar("1e-3"), scalar("**.a"), scalar(None), scalar("a\x1b"))
     "a -> b" on "1e-3" "**.a" null "a\x1b"
@@ -136,7 +138,8 @@ def scalar(value: str | int | float | bool | None) -> str:
             return str(int(value))
         case float():
             return _float(float(value))
-    if _SAFE.fullmatch(value) and looks_like_a_string(value):
+    safe = _SAFE if in_flow else _SAFE_IN_BLOCK
+    if safe.fullmatch(value) and looks_like_a_string(value):
         return str(value)
     if _LINE.fullmatch(value) and ('"' in value or "\\" in value) and "\t" not in value:
         return "'" + value.replace("'", "''") + "'"

@@ -7,10 +7,10 @@ from typing import Final
 __all__ = ["DEEPEST", "LONGEST", "MOST_ALIASES", "MOST_NODES"]
 
 #: characters of a document
-LONGEST: Final = 2_000_000
+LONGEST: Final = 1_000_000
 #: lists and mappings inside each other
 DEEPEST: Final = 100
 #: scalars, lists and mappings, those that aliases repeat included
-MOST_NODES: Final = 100_000
+MOST_NODES: Final = 50_000
 #: aliases (``*name``)
 MOST_ALIASES: Final = 100

@@ -7,6 +7,7 @@ events arrive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,8 @@ __all__ = ["LOADER", "parse_document"]
 
 #: libyaml's parser where PyYAML has it, its own in Python otherwise
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: what an escape can put into a text, and nothing can be made of
+_UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
 def parse_document(content: str, name: str, *, loader: Any = None) -> Node:
@@ -190,7 +193,7 @@ class _Composer:
         text = self.text(event)
         quoted = event.style in ("'", '"', "|", ">")
         span = text.span(0, len(text.value))
-        if "\0" in text.value or any("\ud800" <= char <= "\udfff" for char in text.value):
+        if _UNFIT.search(text.value):
             self.report("yaml", "a text cannot hold a NUL or half a surrogate pair", span)
         value: Value = text.value
         if not quoted:

@@ -144,9 +144,9 @@ def test_bytes_that_are_no_text(golden):
     ids=["lists", "mappings", "hyphens", "blocks", "long", "many", "aliases", "bomb"],
 )
 def test_absurd_sizes_are_refused_quickly(content):
-    start = time.perf_counter()
+    start = time.process_time()
     assert "error[too-large]" in message(content)[:200]
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_few_aliases_are_read():

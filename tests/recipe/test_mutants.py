@@ -25,9 +25,9 @@ def diagnostics(text: str) -> tuple[Diagnostic, ...]:
 def test_only_surgery_errors_come_out(mutants, seed):
     known = set(all_codes())
     for text in mutants(seed, 1000):
-        start = time.perf_counter()
+        start = time.process_time()
         found = diagnostics(text)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2
         assert {d.code for d in found} <= known
         assert all(d.span is not None and str(d) for d in found)
 
