@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -226,12 +225,18 @@ def _commands() -> str:
 def _command(name: str, found: Any, parent: click.Context) -> str:
     context = click.Context(found, info_name=name, parent=parent)
     usage = " ".join((f"surgery {name}", *found.collect_usage_pieces(context)))
-    rows = [record for param in found.get_params(context) if (record := param.get_help_record(context))]
-    parts = [f"## {name}", f"```\n{usage}\n```", _prose(re.sub(r"\f.*|\x08\n?", "", found.help or "", flags=re.DOTALL))]
+    records = [param.get_help_record(context) for param in found.get_params(context)]
+    rows = [(names, text) for names, text in filter(None, records) if text]
+    parts = [f"## {name}", f"```\n{usage}\n```", *map(_paragraph, inspect.cleandoc(found.help or "").split("\n\n"))]
     if rows:
         lines = ["| option | |", "| --- | --- |", *(f"| `{_cell(names)}` | {_cell(text)} |" for names, text in rows)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of a command's help; what click is told to leave as it is (``\\b``) is code."""
+    return f"```sh\n{text[2:]}\n```" if text.startswith("\b\n") else _prose(text)
 
 
 #: file name -> what writes its content
