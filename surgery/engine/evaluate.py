@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles
 from surgery.engine.tasks import tasks_of
+from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Failure, Values, explain, nodes
 from surgery.tensors.expr import Held, TensorExpr
 from surgery.tensors.subject import Entry
@@ -45,7 +46,8 @@ def materialise(
     with SourceFiles(sizes) as files:
         collector = _Collector(named, [entries[key] for key in named], files, share=share)
         jobs = [Job(lambda m=task.members: collector.run(m), task.memory) for task in tasks_of(exprs)]  # type: ignore[misc]
-        run_jobs(jobs)
+        with one_thread_each():
+            run_jobs(jobs)
     made = {id(expr): tensor for expr, tensor in zip(exprs, collector.tensors, strict=True)}
     placed: dict[tuple[int, str | None], Tensor] = {}
     for entry in entries.values():
@@ -80,7 +82,8 @@ class _Collector:
             self.tensors[number] = self._own(tensor, entry.expr)
 
     def _own(self, tensor: Tensor, expr: TensorExpr) -> Tensor:
-        if expr.spec.dtype.kind == "opaque":  # lazy, sparse, quantised, or of a class of its own: copied as it copies itself
+        if expr.spec.dtype.kind == "opaque":
+            # lazy, sparse, quantised, or of a class of its own: copied as it copies itself
             return tensor if self._share else copy.deepcopy(tensor)
         assert tuple(tensor.shape) == expr.spec.shape, "results are as planned"
         if isinstance(expr, Held):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import escape, fail
 from surgery.engine.reading import SourceFiles
+from surgery.engine.scratch import Scratch, empty
 from surgery.tensors.expr import ByteRange, Held, Initial, Stored, Strided, TensorExpr
-from surgery.tensors.spec import Spec
 
 if TYPE_CHECKING:
     import numpy
@@ -83,8 +83,8 @@ def _gathered(expr: Strided, files: SourceFiles) -> numpy.ndarray[Any, Any]:
     return ordered.reshape(-1).view(numpy.uint8)
 
 
-def leaf_tensor(expr: TensorExpr, files: SourceFiles) -> Tensor:
-    """A leaf as a tensor on the CPU. It may share storage with a `Held` tensor, and with nothing else.
+def leaf_tensor(expr: TensorExpr, files: SourceFiles, scratch: Scratch | None = None) -> Tensor:
+    """A leaf as a tensor on the CPU. It may share storage with a `Held` tensor, or lie in `scratch`.
 
     Raises:
         SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``.
@@ -101,7 +101,7 @@ def leaf_tensor(expr: TensorExpr, files: SourceFiles) -> Tensor:
         with _PRODUCING:
             produced: Tensor = expr.producer.produce(expr.name).detach()
             return produced
-    tensor = _empty(expr.spec)
+    tensor = scratch.take(expr.spec) if scratch is not None else empty(expr.spec)
     if isinstance(expr, Stored):
         _read(expr, bytes_of_tensor(tensor), files)
     else:
@@ -109,24 +109,20 @@ def leaf_tensor(expr: TensorExpr, files: SourceFiles) -> Tensor:
     return tensor
 
 
-def _empty(spec: Spec) -> Tensor:
-    import torch
-
-    from surgery.ops.arithmetic import torch_dtype
-
-    return torch.empty(spec.shape, dtype=torch_dtype(spec.dtype.name))
-
-
-def bytes_of_tensor(tensor: Tensor) -> memoryview:
-    """The bytes of a tensor: its own memory where it is contiguous and on the CPU, else a copy.
+def bytes_of_tensor(tensor: Tensor, scratch: Scratch | None = None) -> memoryview:
+    """The bytes of a tensor: its own memory where it is contiguous and on the CPU, else a copy (in `scratch`).
 
     Raises:
         SurgeryError: code ``execution``: it has no bytes of its own (a subclass, a sparse or quantised tensor).
     """
     import torch
 
+    from surgery.ops.arithmetic import spec_of
+
     try:
-        plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+        if not plain.is_contiguous():
+            plain = scratch.take(spec_of(plain)).copy_(plain) if scratch is not None else plain.contiguous()
         return _view(plain.reshape(-1).view(torch.uint8).numpy())
     except (RuntimeError, TypeError) as error:
         what = f"{escape(type(tensor).__name__)}, {tensor.dtype}"

@@ -14,7 +14,9 @@ from surgery.engine.copying import Copier, write_all
 from surgery.engine.leaves import bytes_of_tensor, needs_torch, numpy_bytes
 from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles, damaged
+from surgery.engine.scratch import Scratch
 from surgery.engine.tasks import tasks_of
+from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Failure, Values, explain
 from surgery.files.failures import output_errors
 from surgery.sinks.base import Progress
@@ -66,14 +68,36 @@ class _Copy:
         return found
 
 
+class _Means:
+    """What all jobs share."""
+
+    def __init__(self, files: SourceFiles, progress: Progress) -> None:
+        self.files = files
+        self.copier = Copier()
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._of_thread = threading.local()
+
+    def report(self, count: int) -> None:
+        """Count bytes that were written."""
+        with self._lock:
+            self._progress(count)
+
+    def scratch(self) -> Scratch:
+        """The memory that this thread uses again and again, ready for a task."""
+        kept: Scratch | None = getattr(self._of_thread, "scratch", None)
+        if kept is None:
+            kept = self._of_thread.scratch = Scratch()
+        kept.reset()
+        return kept
+
+
 class _Writer:
     """Makes the jobs of one file, and gathers the checksums that they find."""
 
-    def __init__(self, file: OpenFile, files: SourceFiles, copier: Copier, progress: Progress) -> None:
+    def __init__(self, file: OpenFile, means: _Means) -> None:
         self._file = file
-        self._files = files
-        self._copier = copier
-        self._progress = progress
+        self._means = means
         self._summed = file.layout.closing is not None
         self._copies: list[_Copy] = []
         self._checksums: dict[int, int] = {}
@@ -142,30 +166,31 @@ class _Writer:
     # what jobs do
 
     def _copy(self, copy: _Copy, start: int, length: int) -> None:
-        source = self._files.descriptor(copy.piece.path)
+        source = self._means.files.descriptor(copy.piece.path)
         offset, to = copy.piece.offset + start, copy.to + start
         target, path = self._file.descriptor, copy.piece.path
         with output_errors(self._file.path, self._file.span):
             # bytes that are shared are not seen, so that their checksum goes on as it is, or is not there at all
             before, shared = (0, 0)
             if self._summed == (copy.piece.crc is not None):
-                before, shared = self._copier.share(source, offset, target, to, length)
+                before, shared = self._means.copier.share(source, offset, target, to, length)
             if shared:
-                self._copier.copy(source, offset, target, to, before, path)
+                self._means.copier.copy(source, offset, target, to, before, path)
                 after = before + shared
-                self._copier.copy(source, offset + after, target, to + after, length - after, path)
+                self._means.copier.copy(source, offset + after, target, to + after, length - after, path)
             else:
-                copy.parts[start] = (self._copier.copy(source, offset, target, to, length, path), length)
-        self._progress(length)
+                copy.parts[start] = (self._means.copier.copy(source, offset, target, to, length, path), length)
+        self._means.report(length)
 
     def _compute(self, members: Sequence[tuple[int, Placed]]) -> None:
-        values = Values((t.expr for _, t in members if needs_torch(t.expr)), self._files)
+        scratch = self._means.scratch()
+        values = Values((t.expr for _, t in members if needs_torch(t.expr)), self._means.files, scratch)
         for number, tensor in members:
             try:
                 if needs_torch(tensor.expr):
-                    content = bytes_of_tensor(values.take(tensor.expr))
+                    content = bytes_of_tensor(values.take(tensor.expr), scratch)
                 else:
-                    content = numpy_bytes(tensor.expr, self._files)
+                    content = numpy_bytes(tensor.expr, self._means.files)
             except Failure as failure:
                 raise explain(failure, tensor.key, tensor.trail) from failure.error
             assert len(content) == tensor.expr.spec.nbytes, f"{tensor.key} is as long as planned"
@@ -173,13 +198,13 @@ class _Writer:
                 write_all(self._file.descriptor, content, tensor.offset)
             if self._summed:
                 self._checksums[number] = zlib.crc32(content)
-            self._progress(len(content))
+            self._means.report(len(content))
 
     def _blocks(self, blocks: Iterable[Block]) -> None:
         with output_errors(self._file.path, self._file.span):
             for block in blocks:
                 write_all(self._file.descriptor, block.content, block.offset)
-                self._progress(len(block.content))
+                self._means.report(len(block.content))
 
 
 def _follows(last: _Copy, piece: ByteRange, to: int) -> bool:
@@ -200,14 +225,9 @@ def write_files(open_files: Sequence[OpenFile], files: SourceFiles, progress: Pr
         SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``no-space``, ``output``, ``execution``,
             ``no-memory``.
     """
-    lock = threading.Lock()
-
-    def report(count: int) -> None:
-        with lock:
-            progress(count)
-
-    copier = Copier()
-    writers = [_Writer(file, files, copier, report) for file in open_files]
-    run_jobs(job for writer in writers for job in writer.jobs())
+    means = _Means(files, progress)
+    writers = [_Writer(file, means) for file in open_files]
+    with one_thread_each():
+        run_jobs(job for writer in writers for job in writer.jobs())
     for writer in writers:
         writer.finish()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from surgery.diagnostics import SurgeryError, fail
 from surgery.engine.leaves import leaf_tensor
 from surgery.engine.reading import SourceFiles
+from surgery.engine.scratch import Scratch
+from surgery.engine.threads import use_one_thread
 from surgery.ops.base import OpError
 from surgery.tensors.expr import Computed, TensorExpr
 from surgery.tensors.subject import Touch
@@ -60,11 +62,13 @@ class Values:
     Args:
         roots: what will be taken, in that order.
         files: where stored bytes are read from.
+        scratch: memory for what is read; values are then valid until it is reset.
     """
 
-    def __init__(self, roots: Iterable[TensorExpr], files: SourceFiles) -> None:
+    def __init__(self, roots: Iterable[TensorExpr], files: SourceFiles, scratch: Scratch | None = None) -> None:
         roots = list(roots)
         self._files = files
+        self._scratch = scratch
         self._values: dict[Slot, Tensor] = {}
         self._uses: Counter[Slot] = Counter(map(_slot, roots))
         for node in nodes(roots):
@@ -95,7 +99,7 @@ class Values:
 
     def _make(self, node: TensorExpr) -> None:
         if not isinstance(node, Computed):
-            self._values[_slot(node)] = leaf_tensor(node, self._files)
+            self._values[_slot(node)] = leaf_tensor(node, self._files, self._scratch)
             return
         results = _apply(node, [self._used(i) for i in node.inputs])
         assert len(results) == node.outputs, f"{node.operation} gives what it says"
@@ -118,6 +122,7 @@ def _inputs(node: TensorExpr) -> tuple[TensorExpr, ...]:
 def _apply(node: Computed, inputs: list[Tensor]) -> list[Tensor]:
     import torch
 
+    use_one_thread()
     try:
         with torch.no_grad():
             return node.operation.apply(inputs, node.outputs)

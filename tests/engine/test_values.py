@@ -1,5 +1,6 @@
 """What expressions are worth, against a plain interpreter of them."""
 
+import threading
 from collections.abc import Mapping
 
 import hypothesis.strategies as st
@@ -245,3 +246,22 @@ def test_random_graphs_are_what_a_plain_interpreter_makes(store, save, graph):
     seen = {}
     for key, expr in exprs.items():
         assert (seen.setdefault(id(expr), found[key])) is found[key]
+
+
+def test_the_number_of_threads_of_torch_is_left_as_it_was(store):
+    before = torch.get_num_threads()
+    inside = []
+
+    class Asking(Counting):
+        def apply(self, inputs, outputs):
+            inside.append(torch.get_num_threads())
+            return super().apply(inputs, outputs)
+
+    materialise(entries({f"{n}": apply(Asking(), store.stored(torch.zeros(2)))[0] for n in range(4)}))
+    assert inside == [1] * 4
+    assert torch.get_num_threads() == before
+    fresh = []
+    thread = threading.Thread(target=lambda: fresh.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert fresh == [before]
