@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from surgery.collapse import collapse
 from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.lang.bind import parameters
 from surgery.lang.expression import EvaluationError
@@ -123,8 +124,9 @@ class Conversion:
         trail = tuple(dict.fromkeys(touch for key in sources for touch in entries[key].trail))
         inputs = tuple(entries[key].spec for key in sources)
         computes = bool(self._pipeline.operations)
+        together = ", ".join(_short(sources))
         for key, expr in zip(keys, results, strict=True):
-            action = f"{', '.join(_short(sources))} -> {key}{self._via}"
+            action = f"{together} -> {key}{self._via}"
             touch = Touch(self._step, action, self._span, computes=computes, inputs=inputs, spec=expr.spec)
             entry = Entry(expr, origins, (*trail, touch), first.kind, first.requires_grad, first.device)
             yield Made(key, entry, sources)
@@ -170,7 +172,11 @@ def _explained(diagnostic: Diagnostic, rule: Rule, sources: Sequence[str], entri
 
 
 def _short(keys: Sequence[str]) -> list[str]:
-    return [*keys[:4], f"… ({len(keys)} tensors)"] if len(keys) > 4 else list(keys)
+    """A few keys as they are, many as patterns."""
+    if len(keys) <= 4:
+        return list(keys)
+    patterns = list(map(str, collapse(keys)))
+    return [*patterns[:4], f"… ({len(keys)} tensors)"] if len(patterns) > 4 else patterns
 
 
 def check_conversion(rule: Rule) -> list[Diagnostic]:

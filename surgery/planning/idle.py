@@ -59,7 +59,7 @@ def _first_wrong_word(path: Path, keys: Sequence[str], *, exact: bool) -> tuple[
         head = Pattern(replace(path, segments=_untyped(path.segments[:length])))
         if any(head.match(key) for key in split):
             continue
-        return length - 1, _notes(path, length - 1, split)
+        return length - 1, _notes(path, length - 1, split, noun="module" if exact else "key")
     last = len(path.segments) - 1
     typed = [index for index, segment in enumerate(path.segments) if segment.types]
     if typed:
@@ -71,14 +71,14 @@ def _untyped(segments: tuple) -> tuple:
     return tuple(replace(segment, types=()) for segment in segments)
 
 
-def _notes(path: Path, index: int, keys: Sequence[tuple[str, ...]]) -> list[str]:
+def _notes(path: Path, index: int, keys: Sequence[tuple[str, ...]], *, noun: str) -> list[str]:
     """What stands where segment `index` of the path found nothing."""
     following = Counter(rest[0] for key in keys for rest in _below(path, index, key) if rest)
     wanted = path.segments[index]
     text = Path((wanted,)).literal
     prefix = ".".join(str(segment) for segment in path.segments[:index])
     if not following:
-        return [f"nothing stands below `{prefix}`"] if index else []
+        return [f"no {noun} stands below `{prefix}`"] if index else []
     notes = []
     near = did_you_mean(text, following) if text else None
     if near:
@@ -86,7 +86,7 @@ def _notes(path: Path, index: int, keys: Sequence[tuple[str, ...]]) -> list[str]
         whole = f"{prefix}.{name}" if prefix else name
         count = following[name]
         one, many = ("matches", "match") if any(m in prefix for m in "*{(") else ("begins with", "begin with")
-        notes.append(f"{count} {f'key {one}' if count == 1 else f'keys {many}'} `{whole}`; {near}")
+        notes.append(f"{count} {f'{noun} {one}' if count == 1 else f'{noun}s {many}'} `{whole}`; {near}")
     else:
         common = [name for name, _ in following.most_common(6)]
         shown = ", ".join(f"`{name}`" for name in common) + (", …" if len(following) > 6 else "")

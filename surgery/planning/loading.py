@@ -18,6 +18,7 @@ from surgery.planning.context import Context
 from surgery.planning.differences import Differences, Words, prefixes
 from surgery.planning.extras import Extras
 from surgery.planning.fitting import Fit, fit, fitted, same_tensor
+from surgery.planning.old_names import with_current_names
 from surgery.planning.selecting import facts_of, type_test
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr, detach
@@ -65,6 +66,7 @@ def load_into(
     if into and not names:
         _report_nowhere(subject, into, words, context)
         return subject
+    loaded = with_current_names(loaded, names.values(), subject, into, context)
     extras = Extras(subject, loaded, rest, into)
     types = _types_below(subject, into)
     here = {key: facts_of(key, subject.entries[full]) for full, key in names.items()}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from surgery.planning.context import Context
 from surgery.planning.differences import Differences, Words, topmost
 from surgery.planning.loading import load_into
 from surgery.tensors.dtype import DTYPES
+from surgery.tensors.expr import ByteRange, Stored
 from surgery.tensors.spec import Spec
+from surgery.tensors.subject import Entry, Subject
 
 
 def resnet(depths: tuple[int, ...] = (3, 4, 6, 3), classes: int = 1000) -> dict[str, tuple]:
@@ -80,3 +83,33 @@ def test_totals_count_every_key():
     sides = Differences({"a": spec, "b": spec}, {"b": Spec((2,), DTYPES["float32"]), "c": spec}, ["a"], ["c"], ["b"])
     assert sides.totals() == "1 of 2 keys missing, 1 of 2 keys left over, 1 of another shape"
     assert sides.sections(Words())[2] == "different:\n  b  [2] in the checkpoint, [1] in the model"
+
+
+sides = st.dictionaries(names, st.sampled_from([(1,), (2,), (2, 3)]), max_size=25)
+
+
+@settings(deadline=None)
+@given(sides, sides)
+def test_every_key_is_loaded_or_told(here, there):
+    """Whatever the two sides are, the three numbers add up, and the table stays short."""
+    context = Context()
+    float32 = DTYPES["float32"]
+
+    def subject(tensors):
+        return Subject(
+            {key: Entry(Stored(Spec(shape, float32), (ByteRange("f", 0, 4),))) for key, shape in tensors.items()}
+        )
+
+    loaded = subject(there).entries
+    after = load_into(subject(here), loaded, context)
+    missing = [key for key in here if key not in there]
+    unexpected = [key for key in there if key not in here]
+    different = [key for key in here if key in there and here[key] != there[key]]
+    assert all(after.entries[key].expr is loaded[key].expr for key in here if key not in [*missing, *different])
+    text = "\n".join(map(str, context.diagnostics))
+    assert bool(text) == bool(missing or unexpected or different)
+    assert len(text.splitlines()) <= 20
+    for what, keys, side in (("missing", missing, here), ("left over", unexpected, there)):
+        number = f"all {len(keys)} keys" if len(keys) == len(side) > 1 else f"{len(keys)} of {len(side)} key"
+        assert (f"{number}s {what}" in text or f"{number} {what}" in text) == bool(keys)
+    assert (f"{len(different)} of another shape" in text) == bool(different)

@@ -348,6 +348,35 @@ def test_there_and_back_the_same_byte_ranges(lengths, width):
     assert after.entries["w"].spec == spec
 
 
+class TestValues:
+    """The same by hand, in torch."""
+
+    def test_experts_in_the_order_of_integers(self):
+        parts = values(12, 2, 3)
+        state = {f"e.{i}.w": parts[i] for i in (10, 11, 0, 9, 8, 7, 1, 2, 3, 4, 5, 6)}
+        found = surgery.convert(state, "e.{i:int}.w -> w via stack(dim=0)")
+        assert torch.equal(found["w"], torch.stack(parts))
+
+    def test_a_low_rank_adapter(self):
+        base, other = values(2, 4, 3)
+        a, b = torch.randn(2, 3), torch.randn(4, 2)
+        state = {"base.q.weight": base, "base.k.weight": other, "ad.q.lora_A.weight": a, "ad.q.lora_B.weight": b}
+        found = surgery.convert(state, f"{RULE}, base.** -> **")
+        torch.testing.assert_close(found["q.weight"], base + 16 / 2 * b @ a)
+        assert torch.equal(found["k.weight"], other)
+
+    def test_zeros_for_a_bias_that_is_missing(self):
+        q, v = values(2, 4)
+        found = surgery.convert({"q.bias": q, "v.bias": v}, "(q|k|v) -> qkv via concat(missing='zeros')")
+        assert torch.equal(found["qkv.bias"], torch.cat([q, torch.zeros(4), v]))
+
+    def test_dtypes_and_views(self):
+        (w,) = values(1, 6, 4)
+        found = surgery.convert({"w": w.T}, "w -> (a|b) via transpose(0, 1) | chunk(dim=0)")
+        assert torch.equal(found["a"], w[:3])
+        assert torch.equal(found["b"], w[3:])
+
+
 class TestExamples:
     """`examples/soup.yaml` on three small checkpoints, as values."""
 
