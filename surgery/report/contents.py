@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery.formats.contents import Blob, Placeholder, Storage
-from surgery.formats.nodes import children, is_container, is_optimizer
+from surgery.formats.nodes import children, is_container, is_optimizer, scalar_value
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.spec import format_bytes
 
@@ -48,7 +48,7 @@ def describe(node: Any) -> str:
         return f"{what} with {len(found)} tensor{'s' * (len(found) != 1)}, {size}"
     if isinstance(node, Mapping):
         return f"mapping: {_pairs(node)}" if node else "empty mapping"
-    if isinstance(node, Placeholder):
+    if isinstance(node, Placeholder) and scalar_value(node) is None:
         return f"object of {node}, not loaded"
     if isinstance(node, Storage | Blob):
         return f"raw bytes, {format_bytes(node.range.length)}"
@@ -87,7 +87,8 @@ def _short(node: Any) -> str:
         if len(node) > 6 or any(map(is_container, node)):
             return f"list of {len(node)}"
         return f"[{', '.join(map(_short, node))}]"
-    if isinstance(node, Placeholder):
+    number = scalar_value(node)
+    if isinstance(node, Placeholder) and number is None:
         return str(node)
-    text = repr(node)
+    text = repr(node if number is None else number)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -80,7 +80,21 @@ def _source(fate: Fate) -> list[Line]:
     if targets:
         said = f"into {', '.join(targets)}{f' and {more} more' if more else ''}"
     found.append(line("  ", piece(fate.outcome, style), f"  {said}" if said else ""))
-    return found + _touches(fate.touches)
+    return found + _touches(_of_one(fate.origin.key, fate.touches))
+
+
+def _of_one(key: str, touches: Sequence[Touch]) -> list[Touch]:
+    """What was done to one source tensor: a result that is made of many carries what was done to each of them."""
+    names, found = {key}, []
+    for touch in touches:
+        left, arrow, right = touch.action.partition(" -> ")
+        subject, colon, _ = left.partition(": ")
+        several = "{" in subject or "…" in subject
+        if several or names & set(subject.split(", ")):
+            found.append(touch)
+            if arrow and not colon:
+                names.add(right.partition(" via ")[0])
+    return found or list(touches)
 
 
 def _touches(touches: Sequence[Touch]) -> list[Line]:

@@ -14,6 +14,8 @@ from surgery.tensors.spec import Spec, format_bytes
 __all__ = ["tree_lines"]
 
 _LONGEST_MODULE = 88
+#: what stands deeper is one name
+_DEEPEST = 200
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ def tree_lines(specs: Mapping[str, Spec], *, depth: int | None = None, columns: 
     root = _Node()
     for key, spec in specs.items():
         node = root
-        for segment in key.split("."):
+        for segment in key.split(".", _DEEPEST):
             node = node.children.setdefault(segment, _Node())
         node.spec = spec
     _measure(root, {})
@@ -69,7 +71,8 @@ def _rows(node: _Node, level: int, times: int, depth: int | None, rows: list[lis
         label, many = "  " * level + name, f"{count:,} × " if count > 1 else ""
         size = piece(format_bytes(child.nbytes * count), "quiet")
         if child.spec is not None:
-            rows.append([label, size, f"{many}{child.spec}"])
+            own = piece(format_bytes(child.spec.nbytes * count), "quiet")
+            rows.append([label, own, f"{many}{child.spec}"])
         inside = _on_one_line(child)
         if inside:
             rows.append([label, size, many + (f"({inside})" if many else inside)])

@@ -41,7 +41,9 @@ def make_plan() -> Callable[..., Plan]:
             subject = apply_steps(placed, Subject(entries), context)
         except SurgeryError as error:
             raise AssertionError(str(error)) from error
-        recipe = SimpleNamespace(name="example", description="An example.", steps=placed, document=None, display="recipe.yaml")
+        recipe = SimpleNamespace(
+            name="example", description="An example.", steps=placed, document=None, display="recipe.yaml"
+        )
         return Plan(
             recipe,  # type: ignore[arg-type]
             {},
