@@ -27,8 +27,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _GOES_ON_AFTER = re.compile(r"(?:->|→|(?<!\S)via|\|)\Z")
-_GOES_ON_BEFORE = re.compile(r"\s*(?:->|→|via(?=\s)|\|)")
-_LEADING_COMMENTS = re.compile(r"(?:\s*(?<!\S)#[^\n]*\n)*")
+_GOES_ON_BEFORE = re.compile(r"->|→|via(?=\s)|\|")
+_BLANKS_AND_COMMENTS = re.compile(r"(?:\s+|(?<!\S)#[^\n]*)*")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _DEEPEST = 40
 
@@ -55,7 +55,7 @@ def split_rules(text: Text, *, commas: bool = True) -> list[Text]:
 
 def _ends(text: Text, commas: bool) -> Iterator[tuple[int, str]]:
     """Where each rule ends, and the character there."""
-    value, content_end = text.value, 0
+    value, content_end, content_start = text.value, 0, 0
     stack: list[tuple[str, int]] = []
     _refuse_hidden(text)
     for match in _TOKEN.finditer(value):
@@ -68,10 +68,12 @@ def _ends(text: Text, commas: bool) -> Iterator[tuple[int, str]]:
                 raise _error(text, match.start(), f"brackets are nested more than {_DEEPEST} deep")
         elif kind == "close" and (not stack or _PAIRS[stack.pop()[0]] != token):
             raise _error(text, match.start(), f"this `{token}` closes nothing")
-        elif not stack and (
-            (kind == "comma" and commas) or (kind == "newline" and not _goes_on(value, content_end, match.end()))
-        ):
+        elif kind == "comma" and commas and not stack:
             yield match.start(), token
+        elif kind == "newline" and not stack and match.start() >= content_start:
+            content_start = _next_content(value, match.end())
+            if not _goes_on(value, content_end, content_start):
+                yield match.start(), token
         if kind not in ("comment", "newline") and not token.isspace():
             content_end = match.end()
     if stack:
@@ -93,12 +95,15 @@ def _refuse_hidden(text: Text) -> None:
             )
 
 
-def _goes_on(value: str, content_end: int, line_start: int) -> bool:
-    """Whether the rule whose content ended at `content_end` goes on in the lines from `line_start`."""
-    if _GOES_ON_AFTER.search(value, max(0, content_end - 8), content_end):
-        return True
-    comments = _LEADING_COMMENTS.match(value, line_start)
-    return bool(_GOES_ON_BEFORE.match(value, comments.end() if comments else line_start))
+def _next_content(value: str, start: int) -> int:
+    """Where, from the beginning of a line on, something stands that is neither blank nor comment."""
+    return _BLANKS_AND_COMMENTS.match(value, start).end()  # type: ignore[union-attr]
+
+
+def _goes_on(value: str, content_end: int, content_start: int) -> bool:
+    """Whether the rule whose content ended at `content_end` goes on at `content_start`, some lines below."""
+    before = _GOES_ON_AFTER.search(value, max(0, content_end - 8), content_end)
+    return bool(before or _GOES_ON_BEFORE.match(value, content_start))
 
 
 def _trim(text: Text, start: int, end: int) -> Text:

@@ -251,7 +251,7 @@ def test_the_algebra_selects_what_its_naive_reading_selects() -> None:
 
 def test_first_rule_wins_through_the_index_as_in_a_loop() -> None:
     draw = random.Random(5)
-    for _ in range(150):
+    for _ in range(60):
         many = [random_selector(draw) for _ in range(draw.randint(2, 25))]
         index = SelectorIndex([parse_selector(Text.plain(text_of(s))).items[0].selector for s in many])
         for _ in range(40):

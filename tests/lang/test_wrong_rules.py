@@ -47,6 +47,7 @@ WRONG = {
         "layers.{1} -> b",
         "layers.{i-1} -> b",
         "layers.{i int} -> b",
+        "layers.{not} -> b",
         "layers.***.x -> b",
         "layers.a** -> b",
         "layers.**a -> b",

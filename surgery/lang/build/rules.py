@@ -9,7 +9,7 @@ from lark import Token
 from surgery.lang import expression as fo
 from surgery.lang import rule as ru
 from surgery.lang import template as te
-from surgery.lang.build.words import BuildError, adjacent, alternatives, merged, place
+from surgery.lang.build.words import BuildError, alternatives, joined, merged, place
 
 __all__ = ["RuleBuilder"]
 
@@ -34,8 +34,7 @@ class RuleBuilder:
         return te.TargetSegment(parts, (parts[0].at[0], parts[-1].at[1]))
 
     def template(self, children: list[Any]) -> te.Template:
-        adjacent(*(place(child) if isinstance(child, Token) else child.at for child in children))
-        return te.Template(tuple(children[::2]), (children[0].at[0], children[-1].at[1]))
+        return te.Template(*joined(children))
 
     def results(self, children: list[te.Template]) -> tuple[te.Template, ...]:
         return tuple(children)

@@ -9,12 +9,15 @@ from lark import Token
 
 from surgery.lang import path as pa
 from surgery.lang import selector as se
-from surgery.lang.build.words import BuildError, Place, adjacent, alternatives, merged, place
+from surgery.lang.build.words import BuildError, Place, adjacent, alternatives, joined, merged, place
 
 __all__ = ["SelectorBuilder"]
 
 #: what people write for `{name:int}`, from other languages
 _INTEGER_WORDS = {"d", "i", "n", "integer", "digit", "digits", "number", "num", "float", "long", "uint", "index", "idx"}
+
+#: what an expression would read as something else
+_RESERVED = {"and", "or", "not", "in", "True", "False", "None"}
 
 
 class SelectorBuilder:
@@ -23,6 +26,8 @@ class SelectorBuilder:
     def capture(self, children: list[Token]) -> pa.Capture:
         opening, name, *kind, closing = children
         at = (place(opening)[0], place(closing)[1])
+        if name in _RESERVED:
+            raise BuildError(f"`{name}` is a word of the language, not the name of a capture", place(name))
         if not kind:
             return pa.Capture(str(name), at=at)
         if kind[0].type == "DEEP":
@@ -54,8 +59,7 @@ class SelectorBuilder:
         return "".join(children)
 
     def path(self, children: list[Any]) -> pa.Path:
-        adjacent(*(place(child) if isinstance(child, Token) else child.at for child in children))
-        return pa.Path(tuple(children[::2]), (children[0].at[0], children[-1].at[1]))
+        return pa.Path(*joined(children))
 
     def union(self, children: list[Any]) -> se.Union:
         operands: list[se.Selector] = []

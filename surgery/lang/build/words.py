@@ -11,11 +11,12 @@ from lark import Token
 from surgery.lang import path as pa
 from surgery.lang.expression import unquote
 
-__all__ = ["BlankError", "BuildError", "Place", "adjacent", "alternatives", "merged", "part", "place"]
+__all__ = ["BlankError", "BuildError", "Place", "adjacent", "alternatives", "joined", "merged", "part", "place"]
 
 #: a range of characters
 Place = tuple[int, int]
 
+_MOST_SEGMENTS = 1_000
 _ALTERNATIVE = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[^\s|."\']+|[|.]')
 
 
@@ -66,6 +67,19 @@ def adjacent(*places: Place) -> None:
     for (start, end), (following, stop) in pairwise(places):
         if end != following:
             raise BlankError("a key has no blanks inside", (start, stop))
+
+
+def joined(children: list[Any]) -> tuple[tuple[Any, ...], Place]:
+    """The segments of a key, dots left out, and where all of it stands.
+
+    Raises:
+        BuildError: there is a blank in the key, or it is absurdly deep.
+    """
+    adjacent(*(place(child) if isinstance(child, Token) else child.at for child in children))
+    segments, at = tuple(children[::2]), (children[0].at[0], children[-1].at[1])
+    if len(segments) > _MOST_SEGMENTS:
+        raise BuildError(f"a key of {len(segments)} segments; {_MOST_SEGMENTS} is the limit", at, code="too-large")
+    return segments, at
 
 
 def part(word: Any) -> Any:
