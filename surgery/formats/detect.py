@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
@@ -84,7 +85,8 @@ def _no_collection() -> Iterator[None]:
 
 
 def _format_of(file: File) -> type[Format]:
-    for name in FORMATS:
+    # the most common one is asked first, so that what reads pickles and archives is not imported for it
+    for name in chain(("safetensors",), FORMATS):
         if FORMATS[name].matches(file):
             return FORMATS[name]
     from surgery.formats.foreign import what_it_seems

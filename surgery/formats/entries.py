@@ -25,7 +25,8 @@ __all__ = ["Candidate", "StateDict", "candidates", "choose"]
 
 #: parts of the names of what is no model, whatever tensors stand in it
 _NO_MODEL = re.compile(
-    r"optim|sched|scaler|callback|^loops$|message_hub|rng|random_state|hyper|^meta$|^args$|config|^cfg$|history|metric",
+    r"^optim|optimi[sz]er|scheduler|scaler|callback|^loops$|message_hub|(^|_)rng|random_state|hyper_?param|hparams"
+    r"|^meta$|^args$|config|^cfg$|history|metrics?$",
     re.IGNORECASE,
 )
 ROOT = "."
@@ -185,20 +186,25 @@ class _Survey:
         if not is_container(node) or id(node) in self._visited or len(path) >= DEFAULT_LIMITS.depth:
             return
         self._visited.add(id(node))
-        if is_optimizer(node):
+        if _is_optimizer(node):
             return
         if is_module(node):
             yield Candidate(path, self.count(node))
             return
         direct = [child for _, child in children(node) if isinstance(child, TensorExpr)]
         inner = [(name, child) for name, child in children(node) if is_container(child) and not _NO_MODEL.search(name)]
-        below = sum(self.count(child) for _, child in inner if not is_optimizer(child))
+        below = sum(self.count(child) for _, child in inner if not _is_optimizer(child))
         if isinstance(node, Mapping) and len(direct) > below:
             only_numbers = all(tensor.spec.numel == 1 for tensor in direct) and not below
             yield Candidate(path, len(direct) + below, only_numbers)
             return
         for name, child in inner:
             yield from self.candidates(child, (*path, name))
+
+
+def _is_optimizer(node: Any) -> bool:
+    """Whether the node is the state of an optimizer, or a pickled optimizer itself."""
+    return is_optimizer(node) or (isinstance(node, Placeholder) and is_optimizer(node.state))
 
 
 # taking

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from surgery.diagnostics import SurgeryError, fail
 from surgery.files.atomic import FileDraft
 from surgery.files.failures import output_errors
+from surgery.formats.file import open_file
+from surgery.formats.sharded import Sharded
 from surgery.places.cache import Version, versions
 from surgery.places.place import Place
 from surgery.places.scheme import SCHEMES, Scheme, digest_of, need_network
@@ -49,7 +51,18 @@ class HttpsScheme(Scheme):
             context.remarks.append(f"{place}: the copy in the cache is used; the network was not asked for a newer one")
             return kept[0].file
         need_network(place, context)
-        return _fetch(place, kept)
+        path = _fetch(place, kept)
+        _refuse_index(path, place)
+        return path
+
+
+def _refuse_index(path: Path, place: Place) -> None:
+    """An index names files beside it, and on a web server nobody knows that they belong together."""
+    with open_file(path, place.path) as file:
+        if Sharded.matches(file):
+            message = f"`{place}` is the index of a checkpoint in shards, which are not fetched with it"
+            notes = ("fetch the directory and name that, or use `hf://` for a repository of the Hugging Face Hub",)
+            raise fail("unsupported-checkpoint", message, place.span, notes)
 
 
 @SCHEMES.register("http")

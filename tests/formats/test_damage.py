@@ -29,6 +29,15 @@ def _torch(path):
     torch.save({"epoch": 3, "state_dict": _tensors(), "args": {1: "x"}}, path)
 
 
+def _unchecked(path):
+    """Without checksums, so that mutations reach the pickle."""
+    torch.serialization.set_crc32_options(False)
+    try:
+        _torch(path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+
+
 def _legacy(path):
     torch.save({"epoch": 3, "state_dict": _tensors()}, path, _use_new_zipfile_serialization=False)
 
@@ -67,7 +76,18 @@ def _module(path):
     torch.save(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)), path)
 
 
-WRITERS = [_torch, _legacy, _safetensors, _npz, _compressed, _pickle, _old_pickle, _pickle_of_tensors, _module]
+WRITERS = [
+    _torch,
+    _unchecked,
+    _legacy,
+    _safetensors,
+    _npz,
+    _compressed,
+    _pickle,
+    _old_pickle,
+    _pickle_of_tensors,
+    _module,
+]
 
 
 @pytest.fixture

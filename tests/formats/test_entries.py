@@ -50,6 +50,10 @@ CONTAINERS = {
     ),
     "random state": ({"model": STATE, "rng_state": torch.get_rng_state(), "cuda_rng": [torch.ones(3)]}, ("model",)),
     "deep": ({"run": {"nets": {"module": STATE}}}, ("run", "nets", "module")),
+    "an optimizer object": (
+        {"model": STATE, "opt": torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1)},
+        ("model",),
+    ),
     "a list of models": ({"models": [STATE]}, ("models", "0")),
     "in an object": (argparse.Namespace(net=STATE, lr=0.1), ("net",)),
     "a module in a dict": ({"model": MODEL, "ema": None}, ("model",)),

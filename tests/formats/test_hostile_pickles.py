@@ -110,7 +110,7 @@ def test_extensions_and_buffers_are_refused(opcode, pack):
         (b"B\xff\xff\xff\x7fabc.", "cut off"),
         (b"\x8e\xff\xff\xff\xff\xff\xff\xff\xffabc.", "cut off"),
         (b"T\xff\xff\xff\xffabc.", "negative"),
-        (b"\x8b\xff\xff\xff\x7fabc.", "cut off"),
+        (b"\x8b\xff\xff\xff\x7fabc.", "an integer of 2147483647 bytes"),
         (b"Vabc", "cut off"),
         (b"h\x05.", "damaged"),
         (b"0.", "damaged"),
@@ -333,6 +333,13 @@ def test_a_flipped_bit_in_the_pickle(zipped):
     at = zipped.read_bytes().index(b"_rebuild_tensor_v2")
     with pytest.raises(SurgeryError, match="its CRC-32 is not what it was"):
         read(damage(zipped, lambda raw: raw.__setitem__(at, raw[at] ^ 1)))
+
+
+def test_a_place_beyond_all_files(zipped):
+    """The 64-bit locator names a place that no system call takes."""
+    at = zipped.read_bytes().rindex(b"PK\x06\x07")
+    with pytest.raises(SurgeryError, match="the end of its zip directory is damaged"):
+        read(damage(zipped, lambda raw: raw.__setitem__(slice(at + 8, at + 16), b"\xff" * 8)))
 
 
 def test_an_encrypted_entry(zipped):

@@ -115,6 +115,22 @@ def test_numbers_of_numpy(value, protocol, tmp_path):
     assert scalar_value(read(tmp_path / "a.pkl").tree["best"]) == value
 
 
+def test_pickles_of_python_2(tmp_path, tensor, same):
+    """Strings of Python 2 are bytes: as keys they are text, as data of an array they are where they stand."""
+    data = numpy.arange(2, dtype="<f4").tobytes()
+    raw = (
+        b"\x80\x02}q\x00(U\x01wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02\x85"
+        b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08"
+        + data
+        + b"tbu."
+    )
+    (tmp_path / "a.pkl").write_bytes(raw)
+    found = read(tmp_path / "a.pkl").tree
+    assert [type(key) for key in found] == [str]
+    assert isinstance(found["w"], Stored)
+    assert same(tensor(found["w"]), torch.tensor([0.0, 1.0]))
+
+
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_pickles_of_torch_tensors(protocol, tmp_path, tensor, same):
     state = torch.nn.Linear(200, 200).state_dict()

@@ -144,6 +144,13 @@ def test_addresses_that_are_refused(address, online):
     assert code(error) == "place"
 
 
+def test_an_index_of_shards_is_not_fetched_alone(site, online):
+    site.files["/model.safetensors.index.json"] = b'{"weight_map": {"a": "one.safetensors"}}'
+    with pytest.raises(SurgeryError, match="which are not fetched with it") as error:
+        locate(Place(f"{site.address}/model.safetensors.index.json"), online)
+    assert code(error) == "unsupported-checkpoint"
+
+
 def test_names_in_the_cache_cannot_surprise(site, online):
     site.files["/%2e%2e%2f%2e%2e%2fetc%2fpasswd"] = b"x"
     path = locate(Place(f"{site.address}/%2e%2e%2f%2e%2e%2fetc%2fpasswd"), online)

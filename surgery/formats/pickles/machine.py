@@ -301,8 +301,10 @@ class Machine:
         keys, values = items[::2], items[1::2]
         if len(keys) != len(values):
             raise Malformed("a key has no value")
-        for key in keys:
-            if type(key) is not str:
+        for number, key in enumerate(keys):
+            if type(key) is LocatedText:
+                keys[number] = str(key)
+            elif type(key) is not str:
                 check_key(key)
         if isinstance(target, dict):
             target.update(zip(keys, values, strict=True))

@@ -25,6 +25,8 @@ _uint32 = struct.Struct("<I").unpack_from
 _uint16 = struct.Struct("<H").unpack_from
 _uint64 = struct.Struct("<Q").unpack_from
 _double = struct.Struct(">d").unpack_from
+#: in bytes; Python does not print much longer ones
+_LONGEST_INTEGER = 1024
 
 
 def _unknown(machine: Machine) -> None:
@@ -77,7 +79,10 @@ def _long1(machine: Machine) -> None:
 
 @_opcode("\x8b")
 def _long4(machine: Machine) -> None:
-    machine.stack.append(int.from_bytes(machine.take(_length4(machine)), "little", signed=True))
+    length = _length4(machine)
+    if length > _LONGEST_INTEGER:
+        raise Malformed(f"the pickle holds an integer of {length} bytes")
+    machine.stack.append(int.from_bytes(machine.take(length), "little", signed=True))
 
 
 @_opcode("I")
