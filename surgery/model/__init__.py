@@ -1,1 +1,1 @@
-"""Models without their weights: building them, editing them, and putting the weights in. Everything here needs torch."""
+"""Models without their weights: building them, editing them, putting the weights in. All of this needs torch."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
 
 from surgery.diagnostics import fail
 from surgery.formats.following import following
-from surgery.model.building import is_opaque
+from surgery.model.building import LAZY, is_opaque
 from surgery.model.placement import place
 from surgery.model.skeleton import Skeleton, copied
 from surgery.tensors.subject import Entry, Subject
@@ -38,7 +38,7 @@ def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
     model = copied(subject.skeleton.module, {**replaced, **_real_buffers(subject.skeleton)})
     # keys that share a skeleton's tensor may hold tensors of their own by now, so each place is filled by itself
     for slot in Skeleton(model).slots():
-        places = slot.module._parameters if slot.kind == "parameter" else slot.module._buffers
+        places: dict[str, Any] = slot.module._parameters if slot.kind == "parameter" else slot.module._buffers
         places[slot.name] = made[slot.key]
     _check_values(model, subject)
     _set_extra_state(model, subject)
@@ -64,7 +64,7 @@ def _part(entry: Entry, tensor: Tensor) -> Tensor:
     """One parameter or buffer, on its device."""
     if entry.device is not None and str(tensor.device) != entry.device:
         tensor = tensor.to(entry.device)
-    if isinstance(tensor, UninitializedTensorMixin):
+    if isinstance(tensor, LAZY):
         return _lazy(entry, tensor)
     if entry.kind != "parameter":
         return tensor if is_opaque(tensor) else tensor.detach()
@@ -80,7 +80,8 @@ def _lazy(entry: Entry, tensor: Tensor) -> Tensor:
     wanted = entry.requires_grad is not False
     if entry.kind != "parameter" or tensor.requires_grad == wanted:
         return tensor
-    return nn.UninitializedParameter(requires_grad=wanted, device=tensor.device, dtype=tensor.dtype)
+    make: Any = nn.UninitializedParameter
+    return cast(Tensor, make(requires_grad=wanted, device=tensor.device, dtype=tensor.dtype))
 
 
 def _real_buffers(skeleton: Skeleton) -> dict[Tensor, Tensor]:

@@ -8,7 +8,7 @@ pull in torch's compiler stack: 1.5 s.) Memory from ``torch.empty`` that is neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from math import prod
@@ -17,26 +17,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from surgery.diagnostics import fail
 from surgery.tensors.spec import format_bytes
 
-__all__ = ["LARGEST", "Build", "build", "is_opaque", "meta_twin", "walk"]
+__all__ = ["LARGEST", "LAZY", "Build", "build", "is_opaque", "meta_twin", "walk"]
 
+#: tensors that get their shape from the first input
+LAZY = (UninitializedParameter, UninitializedBuffer)
 #: bytes that the tensors of one layer or model may take, where nothing else is said
 LARGEST = 2**38
 _MOST_TENSORS = 200_000
 
 # in-place functions that change values and nothing else: on a meta tensor there is nothing to do
-_FILLING = frozenset(
-    """normal_ uniform_ fill_ zero_ copy_ mul_ add_ sub_ div_ pow_ neg_ exp_ log_ sqrt_ sigmoid_ tanh_ erfinv_ clamp_
-    clamp_min_ clamp_max_ exponential_ bernoulli_ random_ log_normal_ cauchy_ geometric_ fill_diagonal_ triu_ tril_
-    masked_fill_ index_fill_ index_copy_ scatter_ trunc_normal_ constant_ ones_ zeros_ eye_ dirac_ xavier_uniform_
-    xavier_normal_ kaiming_uniform_ kaiming_normal_ orthogonal_ sparse_ __setitem__""".split()
-)
+# fmt: off
+_FILLING = frozenset({
+    "normal_", "uniform_", "fill_", "zero_", "copy_", "mul_", "add_", "sub_", "div_", "pow_", "neg_", "exp_",
+    "log_", "sqrt_", "sigmoid_", "tanh_", "erfinv_", "clamp_", "clamp_min_", "clamp_max_", "exponential_",
+    "bernoulli_", "random_", "log_normal_", "cauchy_", "geometric_", "fill_diagonal_", "triu_", "tril_",
+    "masked_fill_", "index_fill_", "index_copy_", "scatter_", "trunc_normal_", "constant_", "ones_", "zeros_",
+    "eye_", "dirac_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_",
+    "sparse_", "__setitem__",
+})
+# fmt: on
 _FACTORIES = frozenset({"empty", "zeros", "ones", "full", "rand", "randn"})
 
 
@@ -71,6 +77,11 @@ def walk(module: nn.Module, prefix: str = "", above: tuple[int, ...] = ()) -> It
             yield from walk(child, f"{prefix}.{name}" if prefix else name, (*above, id(module)))
 
 
+def _by_identity() -> MutableMapping[Tensor, Any]:
+    """A mapping that knows tensors by identity, and does not keep them alive."""
+    return WeakIdKeyDictionary()
+
+
 @dataclass(slots=True, eq=False)
 class Build:
     """A build under way, and what is known of its tensors afterwards.
@@ -81,11 +92,11 @@ class Build:
     """
 
     limit: int = LARGEST
-    made: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
-    _twins: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
-    _values: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
-    _sources: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
-    _markers: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    made: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
+    _twins: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
+    _values: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
+    _sources: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
+    _markers: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
     _nbytes: int = 0
 
     def twin(self, tensor: Tensor) -> Tensor:
@@ -99,7 +110,7 @@ class Build:
             self.take(tensor.nbytes)
             if tensor in self._sources:
                 self._sources[found] = self._sources[tensor]
-        return found  # type: ignore[no-any-return]
+        return found
 
     def take(self, nbytes: int) -> None:
         """Account for memory that a run would take.
@@ -134,7 +145,7 @@ class Build:
 
     def value(self, tensor: Tensor) -> Tensor | None:
         """The value of a persistent buffer as it was built."""
-        return self._values.get(tensor)  # type: ignore[no-any-return]
+        return self._values.get(tensor)
 
     def finish(self, module: nn.Module) -> nn.Module:
         """Move what is left to the meta device: persistent buffers, and parameters that came another way."""
@@ -200,7 +211,7 @@ _hooked: list[object] = []
 
 def _on_registration(module: nn.Module, name: str, parameter: Any) -> Any:
     current = _current.get()
-    if current is None or parameter is None or isinstance(parameter, UninitializedTensorMixin) or is_opaque(parameter):
+    if current is None or parameter is None or is_opaque(parameter):
         return None
     return current.twin(parameter)
 

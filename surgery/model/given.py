@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
 
 from surgery.diagnostics import fail
-from surgery.model.building import is_opaque, meta_twin
+from surgery.model.building import LAZY, is_opaque, meta_twin
 from surgery.model.skeleton import Skeleton, copied
 from surgery.model.tensors import identity, spec_of
 from surgery.planning.context import Context
@@ -23,14 +23,14 @@ __all__ = ["subject_of_module"]
 def subject_of_module(module: Any, name: str, context: Context) -> Subject:
     """The subject of a model: its structure copied, its tensors held.
 
-    Hooks, modes, attributes and ``requires_grad`` are those of the model; gradients are left behind. Names of one tensor
-    are tied, whether they hold one object or two of the same storage, offset, shape and strides. Quantised and sparse
-    tensors, and those of classes of their own, are kept as they are: operations refuse them by name. A model on the meta
-    device has no values; a `load` step gives it some.
+    Hooks, modes, attributes and ``requires_grad`` are those of the model; gradients are left behind. Names of one
+    tensor are tied, whether they hold one object or two of the same storage, offset, shape and strides. Quantised and
+    sparse tensors, and those of classes of their own, are kept as they are: operations refuse them by name. A model on
+    the meta device has no values; a `load` step gives it some.
 
     Raises:
-        SurgeryError: ``not-given``, it is no module; ``unfit-model``, it cannot be copied, or a buffer that is no part of
-            its state dict is on the meta device.
+        SurgeryError: ``not-given``, it is no module; ``unfit-model``, it cannot be copied, or a buffer that is no part
+            of its state dict is on the meta device.
     """
     if not isinstance(module, nn.Module):
         note = "`model=` takes a `torch.nn.Module`, `state_dict=` a mapping of tensors"
@@ -45,7 +45,10 @@ def subject_of_module(module: Any, name: str, context: Context) -> Subject:
         if slot.tensor not in twins:
             twins[slot.tensor] = _twin(slot.tensor)
         spec = spec_of(slot.tensor)
-        expr = exprs.setdefault((identity(slot.tensor), slot.kind), Held(spec, slot.tensor if is_opaque(slot.tensor) else slot.tensor.detach()))
+        expr = exprs.setdefault(
+            (identity(slot.tensor), slot.kind),
+            Held(spec, slot.tensor if is_opaque(slot.tensor) else slot.tensor.detach()),
+        )
         origin = Origin(name, slot.key)
         context.inventory[origin] = spec
         trained = slot.tensor.requires_grad if slot.kind == "parameter" else None
@@ -57,8 +60,8 @@ def subject_of_module(module: Any, name: str, context: Context) -> Subject:
 
 def _twin(tensor: Tensor) -> Tensor:
     """What stands for a tensor in the skeleton; an unusual one by itself, as a copy."""
-    if isinstance(tensor, UninitializedTensorMixin):
-        return type(tensor)(requires_grad=tensor.requires_grad, dtype=tensor.dtype)  # type: ignore[call-arg]
+    if isinstance(tensor, LAZY):
+        return copy.deepcopy(tensor)
     if not is_opaque(tensor):
         return meta_twin(tensor)
     bare = torch.empty(tensor.shape, dtype=torch.float32, device="meta")
@@ -77,6 +80,8 @@ def _plain_tensors(original: Skeleton) -> dict[Tensor, Tensor]:
             if value.is_meta:
                 note = "build the model outside `torch.device('meta')`: nothing can give this tensor its values"
                 where = f"{path}.{name}" if path else name
-                raise fail("unfit-model", f"`{where}` is on the meta device, and no part of the state dict", notes=(note,))
+                raise fail(
+                    "unfit-model", f"`{where}` is on the meta device, and no part of the state dict", notes=(note,)
+                )
             found[value] = value.detach().clone().requires_grad_(value.requires_grad)
     return found

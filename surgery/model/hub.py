@@ -59,10 +59,10 @@ def cached_file(weights: WeightsEnum, context: Context, span: Span | None) -> Pa
     Raises:
         SurgeryError: ``not-allowed``, ``download``.
     """
-    url = weights.url
+    url: str = weights.url
     name = os.path.basename(urlparse(url).path)
-    directory = Path(torch.hub.get_dir()) / "checkpoints"
-    file = directory / name
+    directory = Path(str(torch.hub.get_dir())) / "checkpoints"
+    file: Path = directory / name
     if file.is_file():
         return file
     if "network" not in context.allow:

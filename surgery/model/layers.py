@@ -253,11 +253,11 @@ def _resolved(expression: Expression, scope: Scope) -> Expression:
         return Const(_value(expression, scope), at=expression.at)
     if not expression.children():
         return expression
-    changes = {}
+    changes: dict[str, Any] = {}
     for field in dataclasses.fields(expression):
         value = getattr(expression, field.name)
         if isinstance(value, Expression):
             changes[field.name] = _resolved(value, scope)
         elif isinstance(value, tuple) and any(isinstance(item, Expression) for item in value):
             changes[field.name] = tuple(_resolved(item, scope) for item in value)
-    return dataclasses.replace(expression, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(expression, **changes)

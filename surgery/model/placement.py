@@ -17,9 +17,9 @@ __all__ = ["module_devices", "place"]
 def place(model: nn.Module, subject: Subject) -> nn.Module:
     """The model, whose parameters are on their devices already, made ready to run there.
 
-    With several devices, hooks move the inputs of each part to its device, and the outputs of the model to the device of
-    its inputs. (accelerate's `dispatch_model` would do too, but it makes new parameters, and moves the weights of parts
-    on the CPU to and fro.)
+    With several devices, hooks move the inputs of each part to its device, and the outputs of the model to the device
+    of its inputs. (accelerate's `dispatch_model` would do too, but it makes new parameters, and moves the weights of
+    parts on the CPU to and fro.)
     """
     devices = {key: entry.device or "cpu" for key, entry in subject.entries.items()}
     if set(devices.values()) <= {"cpu"}:

@@ -6,9 +6,8 @@ from collections.abc import Hashable
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import UninitializedTensorMixin
 
-from surgery.model.building import is_opaque
+from surgery.model.building import LAZY, is_opaque
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.spec import Spec
 
@@ -32,7 +31,7 @@ def spec_of(tensor: Tensor) -> Spec:
     ('float32 [2, 3]', 'sparse_coo float32 [2, 3]')
     """
     name = str(tensor.dtype).removeprefix("torch.")
-    if isinstance(tensor, UninitializedTensorMixin):
+    if isinstance(tensor, LAZY):
         return Spec((), DType(f"lazy {name}", 0, "opaque", 0))
     shape = tuple(int(size) for size in tensor.shape)
     if not is_opaque(tensor) and name in DTYPES:

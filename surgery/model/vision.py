@@ -8,7 +8,9 @@ parameter says what the file's tensors are for.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import typing
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +33,7 @@ from surgery.model.skeleton import Skeleton
 from surgery.model.tensors import spec_of
 from surgery.ops.cast import Cast
 from surgery.planning.context import Context
+from surgery.sources.words import span_of
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import Computed, Held, Initial, TensorExpr, detach
 from surgery.tensors.subject import Entry, Origin, Subject
@@ -60,17 +63,17 @@ def vision_subject(name: str, weights: str | None, kwargs: Mapping[str, Any], co
     Raises:
         SurgeryError: unknown names, arguments that the builder does not take, weights that are not there.
     """
-    span = context.here
+    span = span_of(name) or context.here
     builder = find_builder(name, span)
     arguments = _arguments(builder, name, kwargs, span)
-    loading = _Loading(context, span)
-    published = None if weights is None else named_weights(builder, weights, arguments, span)
+    loading = _Loading(context, span_of(weights) or span)
+    published = None if weights is None else named_weights(builder, weights, arguments, span_of(weights) or span)
 
     def make() -> nn.Module:
         return builder(weights=published, progress=False, **arguments)
 
     with _published_weights_from(loading):
-        skeleton = _without_weights(make, loading.build, name, span)
+        skeleton = _without_weights(make, loading.build, builder, kwargs, span)
     plain = {key: value for key, value in arguments.items() if key != "weights_backbone"}
     if published is not None and "categories" in published.meta:
         plain.setdefault("num_classes", len(published.meta["categories"]))
@@ -85,10 +88,12 @@ def _arguments(
 ) -> dict[str, Any]:
     for word in _OURS:
         if word in kwargs:
-            raise fail("builder-arguments", f"`{word}` does not stand in `kwargs`", span, ("`weights: …` beside it",))
+            place = span_of(kwargs, word) or span
+            raise fail("builder-arguments", f"`{word}` does not stand in `kwargs`", place, ("`weights: …` beside it",))
     if kwargs.get("quantize"):
         message = f"`{name}` with `quantize: true` has packed weights, which cannot be taken apart"
-        raise fail("builder-arguments", message, span, ("without it the model is the one to be quantised",))
+        place = span_of(kwargs, "quantize") or span
+        raise fail("builder-arguments", message, place, ("without it the model is the one to be quantised",))
     arguments = dict(kwargs)
     if "weights_backbone" in inspect.signature(builder).parameters:
         arguments.setdefault("weights_backbone", None)
@@ -102,14 +107,34 @@ def _quietly(make: Callable[[], nn.Module]) -> nn.Module:
         return make()
 
 
-def _without_weights(make: Callable[[], nn.Module], current: Build, name: str, span: Span | None) -> Skeleton:
+def _without_weights(
+    make: Callable[[], nn.Module],
+    current: Build,
+    builder: Callable[..., nn.Module],
+    kwargs: Mapping[str, Any],
+    span: Span | None,
+) -> Skeleton:
     try:
         return Skeleton.build(lambda: _quietly(make), current)
-    except SurgeryError:
-        raise
+    except SurgeryError as error:
+        raise SurgeryError(d if d.span else dataclasses.replace(d, span=span) for d in error.diagnostics) from error
     except Exception as error:
-        text = str(error).split("\n")[0]
-        raise fail("builder-arguments", f"`{name}` cannot be built like this: {text}", span, cause=error) from error
+        text = " ".join(str(error).split())[:200]
+        wrong = next((name for name in kwargs if f"'{name}'" in text), None)
+        near = did_you_mean(wrong, _parameters(builder)) if wrong else None
+        if wrong in _parameters(builder):
+            near = "published weights fix it: `replace_layer` changes a head" if wrong == "num_classes" else None
+        message = f"`{builder.__name__}` cannot be built like this: {text}"
+        raise fail(
+            "builder-arguments", message, span_of(kwargs, wrong) or span, (near,) if near else (), error
+        ) from error
+
+
+def _parameters(builder: Callable[..., nn.Module]) -> list[str]:
+    """The arguments of a builder, and of the class that it makes, to which it hands on what it does not know."""
+    made = typing.get_type_hints(builder).get("return")
+    functions: list[Any] = [builder, *([made] if isinstance(made, type) else [])]
+    return [name for function in functions for name in inspect.signature(function).parameters if name not in _OURS]
 
 
 class _Loading:
@@ -148,7 +173,7 @@ def _get_state_dict(self: WeightsEnum, *args: Any, **kwargs: Any) -> Any:
 @contextmanager
 def _published_weights_from(loading: _Loading) -> Iterator[None]:
     """In this thread, let torchvision's builders load marked tensors. Elsewhere the method does what it always did."""
-    WeightsEnum.get_state_dict = _get_state_dict  # type: ignore[method-assign]
+    WeightsEnum.get_state_dict = _get_state_dict
     token = _loading.set(loading)
     try:
         yield

@@ -1,4 +1,4 @@
-"""``tensor([…])`` in ``create``: values that stand in the recipe. It makes a tensor of none, so it is nothing for ``via``."""
+"""``tensor([…])`` in ``create``: values that stand in the recipe. It has no input, so it is nothing for ``via``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``with overlap`` does to one tensor. It is no operation of its own behind ``via``: it needs the new layer's tensor."""
+"""What ``with overlap`` does to one tensor. It is nothing for ``via``: it also takes the new layer's tensor."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
-from surgery.fields import main, option, string
+from surgery.fields import main, option
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
-from surgery.sources.torchvision import arguments
+from surgery.sources.words import arguments, span_of, word
 from surgery.tensors.subject import Subject
 
 __all__ = ["PythonSource"]
@@ -27,7 +27,7 @@ class PythonSource(Source):
 
     example: ClassVar[str] = "{python: 'mypkg.models:build', kwargs: {depth: 12}}"
 
-    python: str = main(string, help="`package.module:callable`")
+    python: str = main(word, help="`package.module:callable`")
     kwargs: Any = option(arguments, help="arguments of the callable")
 
     def open(self, context: Context) -> Subject:
@@ -42,17 +42,20 @@ class PythonSource(Source):
 
         if not isinstance(self.python, str):
             raise fail("parameter", "the callable is a parameter without a value", context.here)
+        span = span_of(self.python) or context.here
         module, colon, attribute = self.python.partition(":")
         if not colon or not all(word.isidentifier() for word in f"{module}.{attribute}".split(".")):
             message = f"`{self.python}` names no callable"
-            raise fail("import-failed", message, context.here, ("`package.module:callable`",))
-        thing = imported(f"{module}.{attribute}", context.allow, context.here)
+            raise fail("import-failed", message, span, ("`package.module:callable`",))
+        thing = imported(f"{module}.{attribute}", context.allow, span)
         try:
             with seeded(context.seed, self.python):
                 made = thing(**(self.kwargs or {}))
         except Exception as error:
-            message = f"`{self.python}` fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            raise fail("builder-arguments", message, context.here, cause=error) from error
+            message = (
+                f"`{self.python}` fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
+            raise fail("builder-arguments", message, span, cause=error) from error
         return subject_of_module(made, self.python, context)
 
     def describe(self) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
-from surgery.document import MapNode, Node, Scalar
-from surgery.fields import OPEN, Kind, Reader, anything, main, option, string
+from surgery.document import Node, Scalar
+from surgery.fields import OPEN, Kind, Reader, main, option
 from surgery.places import Place, place
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
+from surgery.sources.words import Word, arguments, word
 from surgery.tensors.subject import Subject
 
 __all__ = ["Torchvision"]
@@ -33,32 +34,12 @@ class _Weights(Kind):
             if value is None or value is OPEN:
                 return value
             if isinstance(value, str) and _NAME.fullmatch(value):
-                return value
+                return Word(value, node.text.span(0, len(node.text.value)))
             del reader.diagnostics[before:]
         return place.read(node, reader)
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [{"type": "null"}, *place.schema()["anyOf"]]}
-
-
-@dataclass(frozen=True, slots=True)
-class _Arguments(Kind):
-    """A mapping of keyword arguments."""
-
-    takes_mapping: ClassVar[bool] = True
-
-    def read(self, node: Node, reader: Reader) -> Any:
-        if not isinstance(node, MapNode):
-            reader.report("wrong-type", "a mapping of arguments stands here", node.span, ("`{num_classes: 10}`",))
-            return None
-        return anything.read(node, reader)
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "object"}
-
-
-#: keyword arguments of a function that makes a model
-arguments = _Arguments()
 
 
 @SOURCES.register("torchvision")
@@ -67,13 +48,13 @@ class Torchvision(Source):
     """A model of torchvision, by the name of its builder: classification, detection, segmentation, video, flow.
 
     `weights` are published ones by name (``IMAGENET1K_V2``, ``DEFAULT``), a place of a checkpoint that fits exactly, or
-    null: initial values, drawn from the recipe's seed. Published weights come from torch.hub's cache, and are downloaded
-    to it where the network is allowed. ``kwargs`` go to the builder.
+    null: initial values, drawn from the recipe's seed. Published weights come from torch.hub's cache, and are
+    downloaded to it where the network is allowed. ``kwargs`` go to the builder.
     """
 
     example: ClassVar[str] = "{torchvision: resnet50, weights: IMAGENET1K_V2}"
 
-    torchvision: str = main(string, help="the name of a builder: `resnet50`")
+    torchvision: str = main(word, help="the name of a builder: `resnet50`")
     weights: Any = option(_Weights(), help="published weights by name, `DEFAULT`, a place, or null")
     kwargs: Any = option(arguments, help="arguments of the builder: `{num_classes: 10}`")
 

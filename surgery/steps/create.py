@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -72,7 +73,7 @@ def _created(name: str, rule: Rule, context: Context) -> Iterator[tuple[str, Ent
         (spec,) = op.infer((), 1)
     except OpError as error:
         notes = (error.suggestion,) if error.suggestion else ()
-        raise fail("operation", f"{called}: {error.message}", rule.span_of(expression.at), notes) from error
+        raise fail("operation", error.message, rule.span_of(expression.at), notes) from error
     _check_size(spec, rule, context)
     if called in _DRAWN:
         yield name, Entry(_drawn(name, _DRAWN[called], spec, rule, context), (), (touch,))
@@ -89,14 +90,13 @@ def _operation(call: Call, rule: Rule) -> Op:
         if cls is not LiteralTensor:
             return cls.bind(args, kwargs)
         if len(args) != 1 or not set(kwargs) <= {"dtype"}:
-            raise OpError("it takes a list of numbers, and perhaps `dtype=`")
+            raise OpError("`tensor` takes a list of numbers, and perhaps `dtype=`")
         return LiteralTensor(args[0], kwargs.get("dtype"))
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
         notes = (error.suggestion,) if error.suggestion else ()
-        message = f"{call.name}: {error.message}"
-        raise SurgeryError(Diagnostic("operation", message, rule.span_of(call.at), notes)) from error
+        raise SurgeryError(Diagnostic("operation", error.message, rule.span_of(call.at), notes)) from error
 
 
 def _check_size(spec: Spec, rule: Rule, context: Context) -> None:
@@ -117,9 +117,20 @@ def _layer(name: str, rule: Rule, context: Context, touch: Touch) -> Iterator[tu
     from surgery.model.replacing import OldLayer, new_layer
 
     by_layer = Rule(rule.left, Layer(rule.right), source=rule.source)
-    made = new_layer(by_layer, OldLayer(name, None, {}, {}), context, step="create")
+    try:
+        made = new_layer(by_layer, OldLayer(name, None, {}, {}), context, step="create")
+    except SurgeryError as error:
+        raise SurgeryError(map(_with_tensors, error.diagnostics)) from error
     if not made.entries:
         message = f"`{rule.right}` has no tensors, so there is nothing to create"
         raise fail("layer-arguments", message, rule.span_of(rule.right.at))
     for below, entry in made.entries.items():
         yield f"{name}.{below}", entry
+
+
+def _with_tensors(diagnostic: Diagnostic) -> Diagnostic:
+    """Beside layers, tensors may be created: said where a name is neither."""
+    if diagnostic.code != "unknown-layer":
+        return diagnostic
+    note = f"tensors are made by {', '.join((*_CONSTANT, 'tensor', *_DRAWN))}"
+    return dataclasses.replace(diagnostic, notes=(*diagnostic.notes, note))

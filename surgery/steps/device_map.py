@@ -73,7 +73,8 @@ class DeviceMap(Step):
             for name in rule.right.names:
                 word = _word(name)
                 if word is not None and not _DEVICE.fullmatch(word):
-                    near = did_you_mean(word.partition(":")[0], _KINDS) or "such as `cpu`, `cuda:0`, `mps`"
+                    near = None if word.startswith("gpu") else did_you_mean(word.partition(":")[0], _KINDS)
+                    near = near or "such as `cpu`, `cuda:0`, `mps`"
                     yield Diagnostic("device", f"`{word}` is no device", rule.span_of(name.at), (near,))
 
     @property

@@ -64,6 +64,8 @@ class Init(Step):
 
     def _entry(self, key: str, entry: Entry, made: tuple[str, TensorExpr], context: Context) -> Entry:
         first, expr = made
-        touch = Touch("init", f"{key}: new values" + (f", those of {first}" if first != key else ""), context.here, True)
+        touch = Touch(
+            "init", f"{key}: new values" + (f", those of {first}" if first != key else ""), context.here, True
+        )
         context.drop(entry, touch)
         return Entry(expr, (), (touch,), entry.kind, entry.requires_grad, entry.device)

@@ -62,7 +62,9 @@ class Set(Step):
                     if (one.rule, name) not in said:
                         said.add((one.rule, name))
                         notes = (problem.note,) if problem.note else ()
-                        span = rule.span_of(expression.at) if problem.of_value else _span_of_name(rule, name, expression)
+                        span = (
+                            rule.span_of(expression.at) if problem.of_value else _span_of_name(rule, name, expression)
+                        )
                         context.report("attribute", f"`{one.path}`: {problem}", span, notes)
         return subject.replace(skeleton=edited)
 

@@ -39,7 +39,9 @@ class Tie(Step):
             entry, other = subject.entries[key], subject.entries.get(target)
             if other is None:
                 near = did_you_mean(target, subject.entries)
-                context.report("tie", f"there is no key `{target}` to tie `{key}` to", rule.span, (near,) if near else ())
+                context.report(
+                    "tie", f"there is no key `{target}` to tie `{key}` to", rule.span, (near,) if near else ()
+                )
             elif problem := _problem(key, target, entry, other, targets):
                 context.report("tie", problem, rule.span)
             elif entry.expr is other.expr:
@@ -74,9 +76,7 @@ def _as_key_rule(rule: Rule) -> Rule:
     return Rule(rule.left, KeyTarget((rule.right,)), source=rule.source)
 
 
-def _problem(
-    key: str, target: str, entry: Entry, other: Entry, targets: dict[str, tuple[str, Rule]]
-) -> str | None:
+def _problem(key: str, target: str, entry: Entry, other: Entry, targets: dict[str, tuple[str, Rule]]) -> str | None:
     """What keeps two keys from being one tensor."""
     if key == target:
         return f"`{key}` would be tied to itself"

@@ -75,7 +75,9 @@ class Parts(nn.Module):
         self.c = nn.Linear(4, 2)
         self.b.register_buffer("ones", torch.ones(4), persistent=False)
 
-    def forward(self, x: torch.Tensor, *, plus: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def forward(
+        self, x: torch.Tensor, *, plus: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         y = self.c(self.b(self.a(x + plus["one"])))
         return y, {"y": y}
 

@@ -81,7 +81,9 @@ def test_views_of_one_storage_are_one_tensor_only_if_they_are_the_same_view() ->
 
 
 def test_parametrized_modules(finished: Finished) -> None:
-    model = nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 3)), parametrizations.spectral_norm(nn.Linear(3, 3)))
+    model = nn.Sequential(
+        parametrizations.weight_norm(nn.Linear(4, 3)), parametrizations.spectral_norm(nn.Linear(3, 3))
+    )
     made = finished(subject_of_module(model, "model", Context()))
     assert list(made.state_dict()) == list(model.state_dict())
     assert same_outputs(made, model, torch.rand(2, 4))
@@ -133,7 +135,7 @@ def test_a_model_on_meta_is_loaded(small: nn.Module) -> None:
         surgery.mode(hollow, "eval")
     assert caught.value.diagnostics[0].code == "no-values"
     real = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    recipe = surgery.load({"steps": [{"load": {"from": {"given": "state_dict"}}}]})
+    recipe = surgery.load({"source": {"given": "model"}, "steps": [{"load": {"from": {"given": "state_dict"}}}]})
     made = recipe.run(model=hollow, state_dict=real.state_dict()).model
     assert same_outputs(made, real, torch.rand(2, 3))
 

@@ -32,7 +32,11 @@ def test_keys_shapes_and_dtypes_are_those_of_the_real_model(name: str) -> None:
     for slot in slots:
         there = state[slot.key]
         assert slot.tensor.is_meta
-        assert (slot.tensor.shape, slot.tensor.dtype, slot.tensor.stride()) == (there.shape, there.dtype, there.stride())
+        assert (slot.tensor.shape, slot.tensor.dtype, slot.tensor.stride()) == (
+            there.shape,
+            there.dtype,
+            there.stride(),
+        )
     trained = {name: parameter.requires_grad for name, parameter in real.named_parameters(remove_duplicate=False)}
     assert {slot.key: slot.tensor.requires_grad for slot in slots if slot.kind == "parameter"} == trained
     assert str(skeleton.module) == str(real)
@@ -104,7 +108,10 @@ def test_a_builder_may_run_a_part_of_itself() -> None:
 
 
 def test_absurd_sizes_are_refused_before_they_are_allocated() -> None:
-    for absurd in (lambda: nn.Linear(10**9, 10**9), lambda: nn.Sequential(*(nn.Linear(9999, 9999) for _ in range(999)))):
+    for absurd in (
+        lambda: nn.Linear(10**9, 10**9),
+        lambda: nn.Sequential(*(nn.Linear(9999, 9999) for _ in range(999))),
+    ):
         with pytest.raises(SurgeryError) as caught:
             build(absurd, Build(limit=2**34))
         assert caught.value.diagnostics[0].code == "too-large"

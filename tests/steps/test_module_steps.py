@@ -1,0 +1,210 @@
+"""``set``, ``mode``, ``freeze``, ``unfreeze``, ``init``, ``tie``, ``device_map`` on a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+import surgery
+from surgery.diagnostics import SurgeryError
+from surgery.model.seeds import derived_seed
+from surgery.planning.context import Context
+from surgery.steps.device_map import DeviceMap
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.bn = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout(p=0)
+        self.inner = nn.Sequential(nn.BatchNorm2d(8), nn.ReLU())
+        self.embed = nn.Linear(8, 8)
+        self.fc = nn.Linear(8, 8)
+        self.fc.weight = self.embed.weight
+
+
+@pytest.fixture
+def net() -> Net:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return Net()
+
+
+def trained(model: nn.Module) -> set[str]:
+    return {name for name, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
+
+
+class TestSet:
+    def test_attributes(self, net: Net) -> None:
+        made = surgery.set(net, "**[BatchNorm2d] -> eps=1e-3, momentum=None\ndrop -> p=0.5\nconv -> padding=[1, 1]")
+        assert [(m.eps, m.momentum) for m in (made.bn, made.inner[0])] == [(1e-3, None)] * 2
+        assert made.drop.p == 0.5
+        assert made.conv.padding == (1, 1)
+        assert net.bn.eps == 1e-5
+        assert surgery.set(net, "bn -> eps=0").bn.eps == 0
+
+    def test_mistakes(self, net: Net, golden: Callable[[str, str], None]) -> None:
+        rules = [
+            "bn -> epz=1e-3",
+            "bn -> weight=1",
+            "bn -> training=False",
+            "bn -> forward=1",
+            "inner -> append=1",
+            "inner -> _version=1",
+            "bn -> eps='a'",
+            "bn -> affine=1",
+            "bn -> num_features=8.5",
+            "conv -> padding=1",
+            "bn -> eps=eps",
+            "bm -> eps=1e-3",
+            "embed.weight -> eps=1e-3",
+        ]
+        golden("steps/set_mistakes", _mistakes(surgery.set, net, rules))
+
+    def test_a_state_dict_has_no_attributes(self, net: Net) -> None:
+        with pytest.raises(SurgeryError, match="works on a model"):
+            surgery.set(net.state_dict(), "bn -> eps=1e-3")
+
+
+class TestMode:
+    def test_modes(self, net: Net) -> None:
+        made = surgery.mode(net, "eval")
+        assert not any(module.training for module in made.modules())
+        assert all(module.training for module in net.modules())
+        assert surgery.mode(made, "train").bn.training
+
+
+class TestFreeze:
+    def test_parameters_are_frozen_and_unfrozen(self, net: Net) -> None:
+        frozen = surgery.freeze(net, "** except fc")
+        assert trained(frozen) == {"fc.bias"}
+        assert trained(surgery.unfreeze(frozen, "conv | bn.weight")) == {
+            "conv.weight",
+            "conv.bias",
+            "bn.weight",
+            "fc.bias",
+        }
+        assert trained(net) == {name for name, _ in net.named_parameters(remove_duplicate=False)}
+
+    def test_a_tied_parameter_goes_along(self, net: Net) -> None:
+        plan = surgery.load({"steps": [{"freeze": "fc"}]}).plan(model=net)
+        assert "`embed.weight` is tied to what `freeze` selects, and goes along" in plan.remarks
+        assert not plan.execute().model.embed.weight.requires_grad
+
+    def test_buffers_are_no_parameters(self, net: Net) -> None:
+        with pytest.raises(SurgeryError, match="selects buffers only"):
+            surgery.freeze(net, "bn.running_mean | bn.running_var")
+
+
+class TestInit:
+    def test_values_are_torchs(self, net: Net) -> None:
+        made = surgery.init(net, "conv.weight -> kaiming_normal_(mode='fan_out'), bn.bias -> constant_(3)", seed=4)
+        expected = torch.empty(8, 3, 3, 3)
+        with torch.random.fork_rng():
+            torch.manual_seed(derived_seed(4, "conv.weight"))
+            nn.init.kaiming_normal_(expected, mode="fan_out")
+        assert torch.equal(made.conv.weight, expected)
+        assert torch.equal(made.bn.bias, torch.full((8,), 3.0))
+        assert torch.equal(made.conv.bias, net.conv.bias)
+
+    def test_tied_tensors_are_drawn_once(self, net: Net) -> None:
+        made = surgery.init(net, "fc.weight -> trunc_normal_(std=0.02)")
+        assert made.fc.weight is made.embed.weight
+        assert not torch.equal(made.fc.weight, net.fc.weight)
+
+    def test_other_dtypes(self, net: Net) -> None:
+        half = surgery.init(net.half(), "conv.weight -> orthogonal_")
+        single = surgery.init(net.float(), "conv.weight -> orthogonal_")
+        assert torch.equal(half.conv.weight, single.conv.weight.half())
+
+    def test_mistakes(self, net: Net, golden: Callable[[str, str], None]) -> None:
+        rules = [
+            "fc.weight -> trunc_normal(std=0.02)",
+            "fc.weight -> calculate_gain",
+            "fc.weight -> normal_(st=1)",
+            "fc.weight -> normal_(std=-1)",
+            "fc.weight -> kaiming_normal_(mode='fan')",
+            "fc.weight -> normal_(std=a)",
+            "fc.bias -> xavier_uniform_",
+            "bn.num_batches_tracked -> zeros_",
+            "fc.wight -> zeros_",
+        ]
+        golden("steps/init_mistakes", _mistakes(surgery.init, net, rules))
+
+
+class TestTie:
+    def test_one_parameter(self, net: Net) -> None:
+        made = surgery.tie(net, "fc.bias -> embed.bias")
+        assert made.fc.bias is made.embed.bias
+        assert torch.equal(made.fc.bias, net.embed.bias)
+        assert net.fc.bias is not net.embed.bias
+
+    def test_of_a_state_dict(self) -> None:
+        state = {f"layers.{i}.{n}": torch.rand(2) for i in range(2) for n in ("a", "b")}
+        made = surgery.tie(state, "layers.{i}.b -> layers.{i}.a")
+        assert made["layers.1.b"] is made["layers.1.a"]
+        assert made["layers.0.b"] is not made["layers.1.b"]
+
+    def test_what_is_tied_already_is_told(self, net: Net) -> None:
+        plan = surgery.load({"steps": [{"tie": "fc.weight -> embed.weight"}]}).plan(model=net)
+        assert plan.remarks == ("`fc.weight` is tied to `embed.weight` already",)
+
+    def test_mistakes(self, net: Net, golden: Callable[[str, str], None]) -> None:
+        rules = [
+            "fc.bias -> embed.bais",
+            "fc.bias -> fc.weight",
+            "fc.bias -> fc.bias",
+            "fc.bias -> embed.bias, embed.bias -> bn.bias",
+            "bn.running_mean -> bn.bias",
+        ]
+        golden("steps/tie_mistakes", _mistakes(surgery.tie, net, rules))
+
+
+class TestDeviceMap:
+    def test_the_first_device_that_is_there(self, net: Net) -> None:
+        made = surgery.device_map(net, "conv -> cuda:7 or meta, ** -> cuda:3 or cpu")
+        assert made.conv.weight.is_meta
+        assert not made.bn.weight.is_meta
+
+    def test_devices_of_the_context(self, operate: Callable, context: Context, stored: Callable) -> None:
+        context.devices = ("cpu", "cuda:0", "cuda:1")
+        subject = operate(
+            '- device_map: "a -> cuda:1, b -> cuda, ** -> cpu"', stored({"a": (2,), "b": (2,), "c": (2,)})
+        )
+        assert [entry.device for entry in subject.entries.values()] == ["cuda:1", "cuda:0", None]
+        assert not context.diagnostics
+
+    def test_mistakes(self, net: Net, golden: Callable[[str, str], None]) -> None:
+        rules = [
+            "** -> cuda:9",
+            "** -> gpu",
+            "** -> cdua:0 or cpu",
+            "conv -> cpu",
+            "conv.weight -> meta, ** -> cpu",
+            "fc -> meta, ** -> cpu",
+            "cpu",
+            "auto",
+            "** -> disk",
+            "con -> cpu, ** -> cpu",
+        ]
+        golden("steps/device_map_mistakes", _mistakes(surgery.device_map, net, rules))
+
+    def test_names_are_checked_without_torch(self) -> None:
+        from surgery.lang import parse_rules
+        from surgery.text import Text
+
+        step = DeviceMap(parse_rules(Text.plain("** -> gpu or cpu"), "device"))
+        assert [d.code for d in step.check()] == ["device"]
+
+
+def _mistakes(step: Callable[..., object], net: nn.Module, rules: list[str]) -> str:
+    shown = []
+    for rule in rules:
+        with pytest.raises(SurgeryError) as caught:
+            step(net, rule)
+        shown.append(str(caught.value))
+    return "\n\n".join(shown)
