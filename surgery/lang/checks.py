@@ -56,6 +56,7 @@ def check_selector(selector: Selector, source: Text) -> list[Diagnostic]:
             if ways > _MOST_WAYS:
                 message = f"the groups with dots of this segment have {ways} combinations; {_MOST_WAYS} is the limit"
                 found.append(Diagnostic("rule-syntax", message, source.span(*segment.at)))
+        found += _check_deep(path, source)
     for guard in _guards(selector):
         found += check_condition(guard.condition, _bound(guard.selector), source)
     found += _check_kinds(selector, source)
@@ -71,6 +72,15 @@ def _check_kinds(left: Selector | Join, source: Text) -> Iterator[Diagnostic]:
         message = f"`{{{capture.name}}}` was captured as {KINDS[first.kind]} before"
         note = f"the first is `{first}`" if first.alternatives else f"a kind is said the first time: `{capture}`"
         yield Diagnostic("capture-kind", message, source.span(*capture.at), (note,))
+
+
+def _check_deep(path: Path, source: Text) -> Iterator[Diagnostic]:
+    """A capture of whole segments that is repeated beside other text (the first one was refused by the builder)."""
+    for segment in path.segments:
+        for part in segment.parts if len(segment.parts) > 1 else ():
+            if isinstance(part, Capture) and part.kind == "deep":
+                message = f"`{{{part.name}}}` captures whole segments: it needs a dot on either side"
+                yield Diagnostic("capture-kind", message, source.span(*part.at))
 
 
 def _bound(selector: Selector) -> dict[str, Capture]:

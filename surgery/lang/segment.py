@@ -22,7 +22,7 @@ LONGEST_INTEGER = 18
 #: what the tries of a regular expression may come to before the table takes over
 _FEW_TRIES = 10_000
 #: the ways through one segment that are tried for a capture that stands twice
-_MOST_WAYS = 100_000
+_MOST_WAYS = 20_000
 
 _Table: TypeAlias = list[list[bool]]
 

@@ -49,6 +49,7 @@ WRONG = {
         "layers.{i int} -> b",
         "layers.{not} -> b",
         "layers.***.x -> b",
+        "[base.{m:**}.weight, ad.{m}_A.weight] -> {m}.weight via lora(16)",
         "layers.a** -> b",
         "layers.**a -> b",
         "^module.** -> **",
