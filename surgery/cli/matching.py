@@ -42,7 +42,7 @@ def apply_rules(text: str, name: str | None, subject: Subject, context: Context)
         SurgeryError: they are no such rules, or do not apply.
     """
     place = Text.plain(text, "<rule>")
-    name = name or _step_of(place, subject)
+    name = name or _step_of(place)
     reader = Reader()
     step = reader.fields(STEPS[name], Scalar(place.span(0, len(text)), text, place, quoted=True))
     context.diagnostics.extend([*reader.diagnostics, *(step.check() if step else ())])
@@ -54,14 +54,19 @@ def apply_rules(text: str, name: str | None, subject: Subject, context: Context)
     return result
 
 
-def _step_of(place: Text, subject: Subject) -> str:
-    """``convert`` for rules that compute, ``rename`` for those that move, ``replace_layer`` for layers of a model."""
+def _step_of(place: Text) -> str:
+    """``convert`` for rules that compute, ``rename`` for those that move, ``replace_layer`` for those of layers.
+
+    Raises:
+        SurgeryError: they are no such rules; the errors are those of key rules.
+    """
     try:
         rules = parse_rules(place, "key")
-    except SurgeryError:
-        if subject.skeleton is None:
-            raise
-        parse_rules(place, "layer")
+    except SurgeryError as wrong:
+        try:
+            parse_rules(place, "layer")
+        except SurgeryError:
+            raise wrong from None
         return "replace_layer"
     computes = any(rule.right.operations or rule.right.listed for rule in rules)
     return "convert" if computes else "rename"

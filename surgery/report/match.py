@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from surgery.lang.match import Match
 from surgery.lang.path import Capture, Deep, Group, Path, Star
 from surgery.planning.context import Context
-from surgery.report.edits import RuleEdits, touches_of
+from surgery.report.edits import Change, RuleEdits, touches_of
 from surgery.report.lines import Line, line, piece
 from surgery.report.sentences import collapse_sentences
 from surgery.report.steps import sentence_lines, tensors
@@ -81,7 +81,8 @@ def _row(text: str, spec: str, count: int) -> list[Cell]:
 def rule_effect(subject: Subject, result: Subject, context: Context) -> RuleEdits:
     """What a step did to a subject that nothing was done to before."""
     touches = touches_of(result.entries.values(), context.drops, context.inventory)
-    said = [(touch.action, change) for touch, change in touches]
+    said = [(touch.action, Change("", "", module=True)) for touch in context.modules]
+    said += [(touch.action, change) for touch, change in touches]
     return RuleEdits("", None, tuple(collapse_sentences(said)))
 
 
@@ -90,5 +91,7 @@ def rule_lines(effect: RuleEdits, subject: Subject, result: Subject, *, columns:
     before, after = len(subject.entries), len(result.entries)
     untouched = sum(1 for entry in result.entries.values() if not entry.trail)
     words = f"{tensors(before)} -> {tensors(after)}"
-    head = line(piece(words, "title"), piece(f"  {untouched:,} untouched", "quiet"))
+    modules = effect.count(module=True)
+    changed = f"  {modules:,} module{'s' * (modules != 1)}" if modules else ""
+    head = line(piece(words, "title"), changed, piece(f"  {untouched:,} untouched", "quiet"))
     return [head, *sentence_lines(effect, columns=columns)]

@@ -119,7 +119,7 @@ def sentence_lines(rule: RuleEdits, *, cap: int | None = None, columns: int | No
 def _aligned(rows: Sequence[_Row], columns: int | None) -> list[Line]:
     """Rows with their arrows one below the other; those too long for that on lines of their own."""
     most = columns or _WIDE
-    short = [row for row in rows if width(row.on_one_line) <= most]
+    short = [row for row in rows if (row.right or row.change) and width(row.on_one_line) <= most]
     lines = table([row.cells for row in short], "lll", indent=_INDENT, gap=1)
     if any(width(one) > most for one in lines):
         short, lines = [], []
