@@ -1,15 +1,13 @@
 """The state dict inside a checkpoint: chosen by name, or the only one there is.
 
 People save a state dict by itself, or in a container: ``{"epoch": 3, "state_dict": …, "optimizer": …}``, sometimes
-several models in one file, sometimes a whole module. A mapping counts as a state dict if more tensors stand directly
-in it than further down. The state of optimizers, schedulers, callbacks and the like is never a candidate; neither is a
-mapping with nothing but single numbers in it, unless there is no other.
+several models in one file, sometimes a whole module.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,31 +15,12 @@ from surgery.diagnostics import SurgeryError, fail
 from surgery.formats.contents import Checkpoint, Ordered, Placeholder, Trait
 from surgery.formats.limits import DEFAULT_LIMITS
 from surgery.formats.modules import module_tensors
-from surgery.formats.nodes import children, is_container, is_module, is_optimizer, tensor_like
+from surgery.formats.nodes import children, is_container, is_module, tensor_like
+from surgery.formats.survey import ROOT, Candidate, Survey, candidates
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
 
-__all__ = ["Candidate", "StateDict", "candidates", "choose"]
-
-#: parts of the names of what is no model, whatever tensors stand in it
-_NO_MODEL = re.compile(
-    r"^optim|optimi[sz]er|scheduler|scaler|callback|^loops$|message_hub|(^|_)rng|random_state|hyper_?param|hparams"
-    r"|^meta$|^args$|config|^cfg$|history|metrics?$",
-    re.IGNORECASE,
-)
-ROOT = "."
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A state dict in a checkpoint: the path of containers to it, the number of tensors, whether all are numbers."""
-
-    entry: tuple[str, ...]
-    tensors: int
-    only_numbers: bool = False
-
-    def __str__(self) -> str:
-        return f"`{'.'.join(self.entry) or ROOT}` ({self.tensors} tensor{'s' if self.tensors != 1 else ''})"
+__all__ = ["ROOT", "Candidate", "StateDict", "candidates", "choose"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,13 +42,6 @@ class StateDict:
     extra: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] | None = None
     of_module: bool = False
-
-
-def candidates(tree: Any) -> list[Candidate]:
-    """The state dicts in a tree of containers, outermost first."""
-    found = list(_Survey().candidates(tree, ()))
-    real = [candidate for candidate in found if not candidate.only_numbers]
-    return real or found
 
 
 def choose(checkpoint: Checkpoint, entry: str | None = None, separator: str | None = None) -> StateDict:
@@ -111,7 +83,7 @@ def _at(checkpoint: Checkpoint, entry: str) -> tuple[tuple[str, ...], Any]:
         if path is None:
             continue
         node = _follow(checkpoint.tree, path)
-        if not is_container(node) or not _Survey().count(node):
+        if not is_container(node) or not Survey().count(node):
             raise fail("entry", f"`{alternative}` of `{checkpoint.shown}` is no state dict: no tensors are in it")
         return path, node
     found = candidates(checkpoint.tree)
@@ -160,53 +132,6 @@ def _what_is_there(tree: Any) -> str:
     return f"it holds {', '.join(f'`{name}`' for name in names[:8])}{more}"
 
 
-class _Survey:
-    """Counts tensors and finds state dicts. Each container is visited once, however often it is referred to."""
-
-    def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
-        self._visited: set[int] = set()
-
-    def count(self, node: Any, depth: int = DEFAULT_LIMITS.depth) -> int:
-        """How many tensors stand in a node and below it, what is no model left out."""
-        if isinstance(node, TensorExpr):
-            return 1
-        if not is_container(node) or not depth:
-            return 0
-        if id(node) not in self._counts:
-            self._counts[id(node)] = 0  # a container that holds itself is counted once
-            if is_module(node):
-                self._counts[id(node)] = sum(1 for _ in module_tensors(node))
-            else:
-                self._counts[id(node)] = sum(self.count(child, depth - 1) for _, child in children(node))
-        return self._counts[id(node)]
-
-    def candidates(self, node: Any, path: tuple[str, ...]) -> Iterator[Candidate]:
-        """The state dicts in a node and below it."""
-        if not is_container(node) or id(node) in self._visited or len(path) >= DEFAULT_LIMITS.depth:
-            return
-        self._visited.add(id(node))
-        if _is_optimizer(node):
-            return
-        if is_module(node):
-            yield Candidate(path, self.count(node))
-            return
-        direct = [child for _, child in children(node) if isinstance(child, TensorExpr)]
-        inner = [(name, child) for name, child in children(node) if is_container(child) and not _NO_MODEL.search(name)]
-        below = sum(self.count(child) for _, child in inner if not _is_optimizer(child))
-        if isinstance(node, Mapping) and len(direct) > below:
-            only_numbers = all(tensor.spec.numel == 1 for tensor in direct) and not below
-            yield Candidate(path, len(direct) + below, only_numbers)
-            return
-        for name, child in inner:
-            yield from self.candidates(child, (*path, name))
-
-
-def _is_optimizer(node: Any) -> bool:
-    """Whether the node is the state of an optimizer, or a pickled optimizer itself."""
-    return is_optimizer(node) or (isinstance(node, Placeholder) and is_optimizer(node.state))
-
-
 # taking
 
 
@@ -228,7 +153,7 @@ def _of_module(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Stat
 def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> StateDict:
     tensors: dict[str, TensorExpr] = {}
     extra: dict[str, Any] = {}
-    survey = _Survey()
+    survey = Survey()
 
     def take(node: Any, prefix: str, depth: int) -> None:
         for name, child in children(node):
