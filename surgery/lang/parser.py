@@ -1,16 +1,8 @@
-"""The parser: text to forms, with errors that point at the word.
-
-The grammar is `grammars/*.lark`. Building its LALR tables takes longer than parsing a whole recipe, so the tables are
-kept, with a digest of what they were made from, in ``grammars/tables.bin``; a test keeps that file fresh, and where it
-does not fit (an edited grammar, another version of lark) the tables are built anew.
-"""
+"""Text to forms, with errors that point at the word. The grammar is ``grammars/*.lark``."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import lark
@@ -23,47 +15,14 @@ from surgery.lang.kinds import with_kinds
 from surgery.lang.layout import split_rules
 from surgery.lang.rule import Rule
 from surgery.lang.selector import Item, Selection
+from surgery.lang.tables import KINDS, parser
 from surgery.lang.unexpected import explain, explain_blank
-from surgery.resources import resource
 from surgery.text import Text
 
-__all__ = ["KINDS", "build_tables", "grammar_text", "parse_expression", "parse_rules", "parse_selector", "union_of"]
+__all__ = ["KINDS", "parse_expression", "parse_rules", "parse_selector", "union_of"]
 
-#: the kinds of rules, by what stands on the right of the arrow
-KINDS = ("key", "create", "layer", "cast", "device", "init", "set", "tie")
-_STARTS = ["lone_selector", "postfix", *(f"{kind}_rule" for kind in KINDS)]
 _LONGEST = 100_000
 _DEEPEST = 200
-
-
-def grammar_text() -> str:
-    """The grammar files, one after the other."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(resource("grammars").glob("*.lark")))
-
-
-def build_tables() -> bytes:
-    """The content of ``grammars/tables.bin``: a digest, then lark's tables."""
-    buffer = io.BytesIO()
-    _build().save(buffer)
-    return _digest() + buffer.getvalue()
-
-
-def _digest() -> bytes:
-    return hashlib.sha256(f"{lark.__version__}\n{','.join(_STARTS)}\n{grammar_text()}".encode()).digest()
-
-
-def _build() -> lark.Lark:
-    return lark.Lark(grammar_text(), parser="lalr", lexer="contextual", start=_STARTS, propagate_positions=False)
-
-
-@cache
-def _parser() -> lark.Lark:
-    file = resource("grammars") / "tables.bin"
-    if file.is_file():
-        content = file.read_bytes()
-        if content[:32] == _digest():
-            return lark.Lark.load(io.BytesIO(content[32:]))
-    return _build()
 
 
 _BUILDER = Builder()
@@ -78,7 +37,7 @@ def _parse(text: Text, start: str) -> Any:
     if len(text.value) > _LONGEST:
         raise fail("too-large", f"this is longer than {_LONGEST:,} characters", text.span(0, 1))
     try:
-        tree = _parser().parse(text.value, start=start)
+        tree = parser().parse(text.value, start=start)
         if len(text.value) > _DEEPEST and _depth(tree) > _DEEPEST:
             raise fail("too-large", f"this is nested more than {_DEEPEST} deep", text.span(0, len(text.value)))
         return _BUILDER.transform(tree)

@@ -46,7 +46,7 @@ def test_nothing_but_the_package_is_installed(wheel: Path) -> None:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"surgery"}
-    for needed in ("surgery/grammars/tables.bin", "surgery/recipes/efficientnet_lite0.yaml", "surgery/pages/rule-syntax.md"):
+    for needed in ("surgery/grammars/tables.json", "surgery/recipes/efficientnet_lite0.yaml", "surgery/pages/rule-syntax.md"):
         assert needed in names
 
 
