@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from surgery.diagnostics import Span, SurgeryError
-from surgery.fields import anything, boolean, integer, option
+from surgery.fields import boolean, integer, option
 from surgery.likeness import differences_from, likeness_notes
+from surgery.parity import Parity, parity
 from surgery.planning.context import Context
 from surgery.planning.finite import with_finite_values
 from surgery.sources.base import Source
@@ -25,8 +26,10 @@ _BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
 class Expect:
     """What the result must be: ``{keys: 293, parameters: 4652008, finite: true, like: SOURCE}``.
 
-    All but `finite` is told from headers, so that a plan finds it. `like` opens another source (a model is built
-    without weights) and compares keys, shapes and dtypes: this is how a conversion says that it is complete.
+    Most is told from headers, so that a plan finds it; `finite` and `parity` need values, and are found by the run,
+    before anything is written. `like` opens another source (a model is built without weights) and compares keys, shapes
+    and dtypes: this is how a conversion says that it is complete. `parity` runs the result and a reference model on
+    the same seeded input.
 
     Attributes:
         span: its place in the recipe.
@@ -38,7 +41,7 @@ class Expect:
     parameters: int | None = option(integer, help="how many elements its parameters have, tied ones once")
     finite: bool = option(boolean, default=False, help="whether every value is finite")
     like: Source | None = option(source, help="a model or a checkpoint with the same keys, shapes and dtypes")
-    parity: Any = option(anything, help="a model with the same outputs")
+    parity: Parity | None = option(parity, help="a model with the same outputs, and the input to compare them on")
     span: Span | None = None
 
     def check_plan(self, subject: Subject, context: Context) -> Subject:
@@ -49,29 +52,40 @@ class Expect:
             count = count_parameters(subject)
             if count != self.parameters:
                 self._report(f"the parameters of the result have {count} elements, not {self.parameters}", context)
-        if self.parity is not None:
-            note = "`like` compares keys, shapes and dtypes"
-            context.report("not-available", "`parity` is not available yet", self.span, (note,))
         if self.like is not None:
             self._compare(self.like, subject, context)
+        if self.parity is not None:
+            self._prepare(self.parity, subject, context)
         return with_finite_values(subject, subject.entries, self.span) if self.finite else subject
 
     def _compare(self, like: Source, subject: Subject, context: Context) -> None:
-        # the reference is no source of the result: its tensors are none of the accounts' business
-        apart = dataclasses.replace(
-            context, inventory={}, files={}, diagnostics=context.diagnostics, drops=[], remarks=[], here=self.span
-        )
-        try:
-            reference = like.open(apart)
-        except SurgeryError as error:
-            context.diagnostics.extend(error.diagnostics)
-            return
-        differences = differences_from(reference, subject)
+        reference = self._open(like, context)
+        differences = differences_from(reference, subject) if reference is not None else None
         if differences:
             name = like.describe()
-            self._report(
-                f"the result is not like {name}: {differences.totals()}", context, likeness_notes(differences, name)
-            )
+            message = f"the result is not like {name}: {differences.totals()}"
+            self._report(message, context, likeness_notes(differences, name))
+
+    def _prepare(self, parity: Parity, subject: Subject, context: Context) -> None:
+        reference = self._open(parity.like, context)
+        if reference is None:
+            return
+        try:
+            context.run_checks.append(parity.check_plan(subject, reference, context.largest, self.span))
+        except SurgeryError as error:
+            context.diagnostics.extend(error.diagnostics)
+
+    def _open(self, like: Source, context: Context) -> Subject | None:
+        """A reference; its errors are reported.
+
+        It is no source of the result: its tensors are none of the accounts' business.
+        """
+        apart = dataclasses.replace(context, inventory={}, files={}, drops=[], modules=[], remarks=[], here=self.span)
+        try:
+            return like.open(apart)
+        except SurgeryError as error:
+            context.diagnostics.extend(error.diagnostics)
+            return None
 
     def _report(self, message: str, context: Context, notes: list[str] | None = None) -> None:
         context.report("check-failed", message, self.span, notes or ())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import Diagnostic
-from surgery.planning.context import Drop
+from surgery.planning.context import Drop, RunCheck
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Origin, Subject, Touch
 
@@ -45,6 +45,7 @@ class Plan:
         remarks: facts worth telling, such as ties.
         files: every file that was opened, with its size in bytes.
         allow: the permissions that the caller gave.
+        run_checks: what the tensors of the result are checked for before anything is written.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class Plan:
     remarks: tuple[str, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
     allow: frozenset[str] = frozenset()
+    run_checks: tuple[RunCheck, ...] = ()
 
     def execute(self, progress: Progress | None = None) -> Result:
         """Carry the plan out: write its outputs, if it has any.

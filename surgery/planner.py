@@ -69,6 +69,7 @@ def make_plan(
         remarks=tuple(context.remarks),
         files=context.files,
         allow=context.allow,
+        run_checks=tuple(context.run_checks),
     )
     from surgery.engine.cost import cost_of
 

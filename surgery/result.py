@@ -30,10 +30,10 @@ class Result:
         written: what was written, one for each output.
     """
 
-    def __init__(self, plan: Plan, written: tuple[Written, ...]) -> None:
+    def __init__(self, plan: Plan, written: tuple[Written, ...], tensors: Mapping[str, Tensor] | None = None) -> None:
         self.plan = plan
         self.written = written
-        self._tensors: Mapping[str, Tensor] | None = None
+        self._tensors = tensors
         self._model: Module | None = None
 
     @property
@@ -84,8 +84,11 @@ def carry_out(plan: Plan, progress: Progress | None = None) -> Result:
     """Execute a plan; see `Plan.execute`."""
     from surgery.engine.execute import write_outputs
 
+    checked = Result(plan, ())
+    for check in plan.run_checks:
+        check.run(checked._materialised())
     written = write_outputs(plan, progress) if plan.outputs else ()
-    result = Result(plan, written)
+    result = Result(plan, written, checked._tensors)
     in_memory = any(isinstance(leaf, Held) for e in plan.subject.entries.values() for leaf in leaves(e.expr))
     if not plan.outputs or in_memory:
         result._materialised()

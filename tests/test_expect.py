@@ -108,8 +108,3 @@ def test_values_are_checked_when_they_are_read(stored, expect):
         "bn.running_mean",
         "fc.weight",
     ]
-
-
-def test_parity_is_not_there_yet(stored, expect, errors, golden):
-    expect("expect: {parity: {like: {torchvision: resnet50}}}", stored(NET))
-    golden("expect/parity", errors())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Touch
 
-__all__ = ["Context", "Drop"]
+__all__ = ["Context", "Drop", "RunCheck"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,13 @@ class Drop:
     origins: tuple[Origin, ...]
     touch: Touch
     consumed: bool = False
+
+
+class RunCheck(Protocol):
+    """A check of the whole result that waits for its tensors."""
+
+    def run(self, tensors: Mapping[str, Any]) -> None:
+        """Check the tensors of the result, by key; a `SurgeryError` says what is wrong."""
 
 
 @dataclass(slots=True)
@@ -41,6 +48,7 @@ class Context:
         drops: source tensors that steps dropped or consumed.
         modules: what steps did to modules, which the trail of no tensor tells: layers replaced, attributes set.
         remarks: facts worth telling in the plan, such as ties that were broken.
+        run_checks: what only the values of the result can tell, to be checked before anything is written.
     """
 
     seed: int = 0
@@ -56,6 +64,7 @@ class Context:
     drops: list[Drop] = field(default_factory=list)
     modules: list[Touch] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    run_checks: list[RunCheck] = field(default_factory=list)
 
     def report(
         self, code: str, message: str, span: Span | None = None, notes: Iterable[str] = (), *, warning: bool = False

@@ -66,7 +66,9 @@ def test_moco_to_resnet50(directory):
     state |= {f"module.encoder_k.{key}": torch.zeros_like(t) for key, t in model.state_dict().items() if "fc" in key}
     state["module.queue"] = torch.zeros(4, 8)
     torch.save({"epoch": 200, "state_dict": state}, directory / "moco.pth")
-    result = surgery.run(RECIPES / "moco_to_resnet50.yaml", checkpoint="moco.pth", num_classes=7)
+    result = surgery.run(
+        RECIPES / "moco_to_resnet50.yaml", checkpoint="moco.pth", num_classes=7, output=directory / "out.pth"
+    )
     loaded = result.model.state_dict()
     for key, tensor in model.state_dict().items():
         if not key.startswith("fc."):
