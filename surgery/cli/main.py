@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -81,6 +82,7 @@ class Surgery(click.Group):
 def _status(invoke: Callable[[], Any], current: Session) -> int:
     """The exit status of a command line, what went wrong having been said."""
     before = _catch_terminate()
+    _print_anything()
     try:
         result = invoke()
         return result if isinstance(result, int) else 0
@@ -100,6 +102,13 @@ def _status(invoke: Callable[[], Any], current: Session) -> int:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def _print_anything() -> None:
+    """Where the encoding of a stream lacks a character, it is printed as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _catch_terminate() -> Any:

@@ -168,3 +168,10 @@ def test_completion(place):
     assert python("from surgery.cli.main import main; main()", **env).stdout == "plain,inspect\n"
     env |= {"COMP_CWORD": "4", "COMP_WORDS": "surgery run recipe.yaml -p we"}
     assert python("from surgery.cli.main import main; main()", **env).stdout == "plain,weights=\n"
+
+
+def test_an_encoding_that_lacks_characters(place):
+    args = ("match", "module.blocks.* -> *", "model.safetensors")
+    done = python("from surgery.cli.main import main; main()", *args, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "12 \\xd7 module.blocks.{0-11}.norm.weight" in done.stdout

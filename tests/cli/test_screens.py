@@ -21,6 +21,7 @@ SCREENS = {
     "match_guard": "match '**.{last} if ndim == 2 and last != \"weights\"' model.safetensors",
     "match_rename": "match 'module.blocks.{i:int} -> layers.{i + 1}' model.safetensors",
     "match_convert": "match 'module.blocks.{i}.attn.qkv -> l.{i}.(q|k|v) via chunk(dim=0)' model.safetensors",
+    "match_layer": "match 'module.head -> Linear(8, 4)' model.safetensors",
     "match_cast": "match --step cast '**.norm -> float16' model.safetensors",
     "apply": "apply model.safetensors plain.safetensors -e 'rename: \"module.** -> **\"'",
     "apply_plan": "apply model.safetensors plain.safetensors -e 'filter: {keep: module.head}' --plan",
@@ -113,3 +114,12 @@ def test_every_command_says_what_its_line_of_help_says():
         assert found.name == name
         assert found.help, name
         assert entry.help.endswith(".")
+
+
+def test_rules_and_selectors_on_a_model(place, surgery, golden):
+    chosen = surgery("match '**[BatchNorm2d].bias if n >= 3' resnet18")
+    assert "guard" in chosen
+    lines = ("match 'layer{n:int}.0.**[BatchNorm2d].bias if n >= 3' torchvision:resnet18",)
+    lines += ("match 'fc -> Linear(old.in_features, 10), conv1 -> Conv2d(4, 64, ...)' resnet18",)
+    lines += ("match --step set '**[BatchNorm2d] -> eps=1e-3' resnet18",)
+    golden("cli/match_model", "\n".join(map(surgery, lines)))
