@@ -76,7 +76,8 @@ def account(plan: Plan) -> Ledger:
 
 def _used(origin: Origin, spec: Spec, targets: list[str], entries: Mapping[str, Entry]) -> Fate:
     """A tensor that reached the result: as it was under some key, or only as part of what was computed."""
-    touches = tuple(dict.fromkeys(touch for key in targets for touch in entries[key].trail))
+    # the same object in the trails of several results; comparing touches by value is slow
+    touches = tuple({id(touch): touch for key in targets for touch in entries[key].trail}.values())
     whole = [key for key in targets if not any(touch.computes for touch in entries[key].trail)]
     outcome: Outcome = "consumed" if not whole else "kept" if origin.key in whole else "renamed"
     return Fate(origin, spec, outcome, tuple(targets), touches)
