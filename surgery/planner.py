@@ -15,7 +15,7 @@ from surgery.sinks.target import check_outputs
 from surgery.sources.base import Source
 from surgery.sources.given import Given
 from surgery.steps.sequence import apply_steps
-from surgery.tensors.expr import Held, leaves
+from surgery.tensors.expr import Held, Initial, leaves
 from surgery.tensors.subject import Entry, Origin, Subject
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def make_plan(
         subject = follow_optimizers(subject, context)
     check_outputs(wanted, subject, context)
     context.raise_errors()
+    _announce(subject)
     plan = Plan(
         recipe=recipe,
         params=bound.values,
@@ -88,6 +89,18 @@ def _check_values(subject: Subject, context: Context) -> None:
         listed = ", ".join(f"`{key}`" for key in hollow[:5]) + (f" and {len(hollow) - 5} more" if len(hollow) > 5 else "")
         note = "a model built on the meta device gets its values from a `load` step"
         context.report("no-values", f"{listed}: given on the meta device, so without values", notes=(note,))
+
+
+def _announce(subject: Subject) -> None:
+    """Tell what makes initial values which of them will be asked for, so that it keeps no others."""
+    wanted: dict[int, tuple[Any, set[str]]] = {}
+    for entry in subject.entries.values():
+        for leaf in leaves(entry.expr):
+            if isinstance(leaf, Initial):
+                wanted.setdefault(id(leaf.producer), (leaf.producer, set()))[1].add(leaf.name)
+    for producer, names in wanted.values():
+        if hasattr(producer, "expect"):
+            producer.expect(frozenset(names))
 
 
 def _open(bound: Bound, context: Context) -> Subject:

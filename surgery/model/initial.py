@@ -21,7 +21,8 @@ class ModuleProducer:
     """Makes tensors by building a module for real, on the CPU, with torch's own initialisation.
 
     It is built once, from the generator's state that the seed and the key give; torch's global generator is left as it
-    was. Each tensor is handed over without a copy, and forgotten; asked for again, it is made again.
+    was. Each tensor is handed over without a copy, and forgotten, as is what nobody will ask for; asked for again, it is
+    made again.
 
     Attributes:
         make: builds the module. It may hold parts on the meta device, which are not asked for.
@@ -35,6 +36,7 @@ class ModuleProducer:
     seed: int
     key: str
     dtypes: Mapping[str, DType] = field(default_factory=dict)
+    _wanted: frozenset[str] | None = None
     _made: dict[str, Tensor] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,21 +44,21 @@ class ModuleProducer:
         """``Linear(512, 10)``."""
         return self.text
 
+    def expect(self, names: frozenset[str]) -> None:
+        """Be told which tensors will be asked for: of a whole model without weights often just the head."""
+        self._wanted = names
+
     def produce(self, name: str) -> Tensor:
         """The tensor `name` of the module, as a new tensor on the CPU."""
         with self._lock:
             if name not in self._made:
-                self._made = self._build()
+                self._made = self._build(name)
             tensor = self._made.pop(name)
         dtype = self.dtypes.get(name)
         return tensor if dtype is None else tensor.to(getattr(torch, dtype.name))
 
-    def release(self) -> None:
-        """Forget what was made and not taken."""
-        with self._lock:
-            self._made = {}
-
-    def _build(self) -> dict[str, Tensor]:
+    def _build(self, name: str) -> dict[str, Tensor]:
         with seeded(self.seed, self.key), torch.no_grad():
             module = self.make()
-        return {slot.key: slot.tensor.detach() for slot in Skeleton(module).slots() if not slot.tensor.is_meta}
+        real = {slot.key: slot.tensor.detach() for slot in Skeleton(module).slots() if not slot.tensor.is_meta}
+        return {key: tensor for key, tensor in real.items() if self._wanted is None or key in self._wanted or key == name}
