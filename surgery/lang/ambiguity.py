@@ -25,11 +25,13 @@ __all__ = ["Outcome", "another_way", "outcome"]
 #: the ways that are compared for one key
 _MOST = 200
 
-#: what a rule makes of a match; two matches with the same outcome need not be told apart
-Outcome = Callable[[Match], Hashable]
+#: what a rule makes of a match, its new key first; matches with the same outcome need not be told apart
+Outcome = Callable[[Match], tuple[Hashable, ...]]
 
 
-def another_way(match: Match, of: Outcome, types: TypeTest | None = None, *, exact: bool = False) -> Match | None:
+def another_way(
+    match: Match, of: Callable[[Match], Hashable], types: TypeTest | None = None, *, exact: bool = False
+) -> Match | None:
     """Another way to match the same key, with another outcome; None where there is none (among the first few hundred).
 
     >>> from surgery.lang import parse_rules
@@ -67,7 +69,7 @@ def outcome(rule: Rule) -> Outcome | None:
     }
     stars = max(sum(isinstance(part, Star | Deep) for part in template.parts()) for template in templates)
 
-    def of(match: Match) -> Hashable:
+    def of(match: Match) -> tuple[Hashable, ...]:
         found: tuple[Hashable, ...] = tuple(_key(template, match) for template in templates)
         if not gathers:
             return found

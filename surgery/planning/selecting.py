@@ -146,13 +146,14 @@ class RuleSet:
             return
         other = another_way(match, choice.outcome, self._types, exact=self._exact)
         if other is not None:
-            self._warn_open(choice, match, other)
+            ways = [choice.outcome(way)[0] for way in (match, other)]
+            self._warn_open(choice, match, f"it becomes `{ways[0]}`", f"another way would give `{ways[1]}`")
             choice.outcome = None
 
-    def _warn_open(self, choice: Choice, match: Match, other: Match) -> None:
+    def _warn_open(self, choice: Choice, match: Match, taken: str, other: str) -> None:
         path = match.pattern.path
         message = f"`{path}` matches `{'.'.join(match.key)}` in more than one way, and it matters which"
-        notes = (f"taken is {_taken(match)}", f"another way would be {_taken(other)}", _PREFERENCE)
+        notes = (taken, other, "the topmost match counts, and `**` takes as little as it can")
         self._context.report("ambiguous-match", message, choice.span_of(path.at), notes, warning=True)
 
     def _report_guard(self, error: GuardError, key: str) -> None:
@@ -167,7 +168,9 @@ class RuleSet:
         for choice in self.choices:
             for path in paths(choice.selector):
                 if id(path) in self._index.doubts:
-                    self._warn_open(choice, *self._index.doubts[id(path)])
+                    match, other = self._index.doubts[id(path)]
+                    failed = f"the condition fails for {_taken(match)}"
+                    self._warn_open(choice, match, failed, f"it would hold for {_taken(other)}")
         for number, choice in enumerate(self.choices):
             if choice.count is not None and choice.taken != choice.count and (choice.taken or not choice.optional):
                 noun = "modules" if self._exact else "keys"
@@ -222,9 +225,6 @@ class RuleSet:
                             "types need a model: `source: {torchvision: …}`; steps such as `rename` leave a state dict"
                         )
                         self._context.report("types-need-a-model", message, choice.span_of(segment.at), (note,))
-
-
-_PREFERENCE = "the topmost match counts, and `**` takes as little as it can"
 
 
 def _taken(match: Match) -> str:
