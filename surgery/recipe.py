@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bound", "Recipe"]
 
+#: how many bytes of a file tell whether it is text
+_BEGINNING = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -112,6 +115,9 @@ class Recipe:
             file, directory = shipped()[name], Path.cwd()
         try:
             with open_file(file, name) as opened:
+                if b"\0" in opened.read(0, min(opened.size, _BEGINNING)):
+                    note = f"`surgery inspect {name}` shows what a checkpoint holds"
+                    raise fail("yaml", f"`{name}` is no recipe: it is not text", notes=(note,))
                 if opened.size > 4 * LONGEST:
                     raise fail("too-large", f"`{name}` is larger than any recipe: {opened.size} bytes")
                 content = opened.read(0, opened.size)

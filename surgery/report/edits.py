@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -179,4 +180,5 @@ def _words(span: Span | None, step: str) -> str:
     words = span.excerpt[at : at + span.length]
     if words != step:
         return words
-    return span.excerpt[at + span.length :].strip(" :\"'|")
+    behind = re.sub(r"(^|\s)#.*", "", span.excerpt[at + span.length :].lstrip(" :"))
+    return behind.strip(" :\"'|")

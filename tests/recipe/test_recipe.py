@@ -194,3 +194,14 @@ def test_reading_imports_no_torch():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_a_checkpoint_is_no_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("model.pt").write_bytes(b"PK\x03\x04\0\0\x80" * 2_000_000)
+    with pytest.raises(SurgeryError) as caught:
+        Recipe.read("model.pt")
+    assert str(caught.value) == (
+        "error[yaml]: `model.pt` is no recipe: it is not text\n"
+        "     = `surgery inspect model.pt` shows what a checkpoint holds"
+    )
