@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from surgery.engine.pool import BUDGET, workers
+from surgery.engine.scratch import LIMIT
 from surgery.engine.tasks import tasks_of
 from surgery.engine.values import nodes
 from surgery.plan import Cost, Plan
@@ -15,8 +16,8 @@ from surgery.tensors.expr import Stored, Strided, TensorExpr
 
 __all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
 
-#: one buffer for each thread that copies
-_BUFFERS = 1 << 20
+#: what each thread that copies keeps
+_BUFFER = 1 << 20
 
 
 def cost_of(plan: Plan) -> Cost:
@@ -43,7 +44,8 @@ def cost_of_layouts(layouts: Iterable[Layout]) -> Cost:
         tasks = tasks_of(made)
         read += sum(expr.spec.nbytes for expr in copied) + _read(made, [task.members for task in tasks])
         peak = max(peak, _together([task.memory for task in tasks]))
-    return Cost(read, sum(file.size for file in files), peak + workers() * _BUFFERS if files else 0)
+    idle = sum(min(peak, LIMIT) for _ in range(1, workers()))
+    return Cost(read, sum(file.size for file in files), peak + idle + workers() * _BUFFER if files else 0)
 
 
 def cost_in_memory(exprs: Iterable[TensorExpr]) -> Cost:

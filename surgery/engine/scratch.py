@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["LIMIT", "Scratch", "empty"]
 
 #: the most bytes that a thread keeps for later
-LIMIT = 64 << 20
+LIMIT = 128 << 20
 _ALIGNMENT = 64
 
 

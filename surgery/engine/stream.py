@@ -19,6 +19,7 @@ from surgery.engine.tasks import tasks_of
 from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Failure, Values, explain
 from surgery.files.failures import output_errors
+from surgery.files.writeback import begin_writeback
 from surgery.sinks.base import Progress
 from surgery.sinks.layout import Block, FileLayout, Placed
 from surgery.tensors.expr import ByteRange, Stored
@@ -180,6 +181,7 @@ class _Writer:
                 self._means.copier.copy(source, offset + after, target, to + after, length - after, path)
             else:
                 copy.parts[start] = (self._means.copier.copy(source, offset, target, to, length, path), length)
+                begin_writeback(target, to, length)
         self._means.report(length)
 
     def _compute(self, members: Sequence[tuple[int, Placed]]) -> None:
@@ -196,6 +198,7 @@ class _Writer:
             assert len(content) == tensor.expr.spec.nbytes, f"{tensor.key} is as long as planned"
             with output_errors(self._file.path, self._file.span):
                 write_all(self._file.descriptor, content, tensor.offset)
+                begin_writeback(self._file.descriptor, tensor.offset, len(content))
             if self._summed:
                 self._checksums[number] = zlib.crc32(content)
             self._means.report(len(content))

@@ -16,6 +16,7 @@ from surgery.diagnostics import Diagnostic, SurgeryError, escape, fail
 from surgery.formats.following import following
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
+from surgery.sinks.blocks import BLOCK, remainder
 from surgery.sinks.layout import Block, FileLayout, Layout, Placed
 from surgery.tensors.spec import Spec, format_bytes
 
@@ -166,7 +167,7 @@ def _file(name: str, owners: Iterable[_Owner], metadata: Mapping[str, str]) -> F
         places.append(at)
         at = end
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * _padding(8 + len(text), places, ordered)
     if len(text) > _HEADER_LIMIT:
         message = f"the header of a safetensors file takes at most {format_bytes(_HEADER_LIMIT)}: too many tensors"
         raise fail("not-in-this-format", message, notes=("`shard_size` makes several files",))
@@ -176,6 +177,18 @@ def _file(name: str, owners: Iterable[_Owner], metadata: Mapping[str, str]) -> F
         for place, owner in zip(places, ordered, strict=True)
     )
     return FileLayout(name, start + at, (Block(0, len(text).to_bytes(8, "little") + text),), tensors)
+
+
+def _padding(end: int, places: Sequence[int], owners: Sequence[_Owner]) -> int:
+    """Blanks behind a header that ends at byte `end`, up to a multiple of 8.
+
+    If a large tensor is copied, the data begins where the disk could share its blocks, and those of its neighbours.
+    """
+    for place, owner in zip(places, owners, strict=True):
+        inside = remainder(owner.entry.expr, 8)
+        if inside is not None and place % 8 == 0:
+            return (inside - place - end) % BLOCK
+    return -end % 8
 
 
 def _index(names: Sequence[str], shards: Sequence[Sequence[_Owner]]) -> FileLayout:

@@ -14,6 +14,7 @@ from surgery.files.atomic import check_directory, check_file, follow
 from surgery.sinks import SINKS
 from surgery.sinks.base import Output, Request, Sink
 from surgery.suggest import did_you_mean
+from surgery.tensors.expr import Held
 
 if TYPE_CHECKING:
     from surgery.planning.context import Context
@@ -149,6 +150,7 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
         SurgeryError: it cannot, or may not.
     """
     target = resolve(output, context.directory)
+    _check_bytes(subject, target)
     target.sink.check(subject, target.request)
     span = target.request.span
     if target.request.directory:
@@ -156,6 +158,17 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
     else:
         check_file(target.path, target.overwrite, span)
     return target
+
+
+def _check_bytes(subject: Subject, target: Target) -> None:
+    """Whether every tensor has bytes to write: not those on the meta device, nor lazy, sparse and quantised ones."""
+    for key, entry in subject.entries.items():
+        held = entry.expr.tensor if isinstance(entry.expr, Held) else None
+        on_meta = str(getattr(held, "device", "")) == "meta"
+        if on_meta or entry.spec.dtype.kind == "opaque":
+            what = "is on the meta device, and has no data" if on_meta else f"is {entry.spec.dtype}"
+            note = "only tensors whose elements stand one after the other are written"
+            raise fail("not-in-this-format", f"`{escape(key)}` {what}", target.request.span, (note,))
 
 
 def check_outputs(outputs: Iterable[Output], subject: Subject, context: Context) -> None:

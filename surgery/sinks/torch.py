@@ -1,8 +1,9 @@
 """torch's zip files, written without torch: a pickle, and one entry for the bytes of each storage.
 
 After ``torch/serialization.py`` (``_save``): all entries lie in one folder, uncompressed, the bytes of each storage on
-a multiple of 64. The folder is always named the same, and what names a moment or a machine is left out, so that equal
-contents are equal files. Checksums that the source knew are kept, the others are computed while the bytes go by.
+a multiple of 64 (those of a large one where the disk could share its blocks with the source). The folder is always
+named the same, and what names a moment or a machine is left out, so that equal contents are equal files. Checksums that
+the source knew are kept, the others are computed while the bytes go by.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
+from surgery.sinks.blocks import BLOCK, remainder
 from surgery.sinks.layout import Block, FileLayout, Layout
 from surgery.sinks.pickling import Pickler
 from surgery.sinks.tree import check_tree, place, traits_of, tree_of
@@ -52,7 +54,10 @@ class TorchSink(Sink):
             at = member.end
         first = len(members)
         for storage in pickler.storages:
-            member = Member(f"{_FOLDER}/data/{storage.key}", at, storage.expr.spec.nbytes, _ALIGNMENT)
+            size, place_in_block = storage.expr.spec.nbytes, remainder(storage.expr, _ALIGNMENT)
+            alignment = _ALIGNMENT if place_in_block is None else BLOCK
+            name = f"{_FOLDER}/data/{storage.key}"
+            member = Member(name, at, size, alignment, remainder=place_in_block or 0)
             members.append(member)
             at = member.end
         tensors = place(pickler.storages, [member.start for member in members[first:]], subject)

@@ -29,19 +29,23 @@ _PADDING = struct.unpack("<H", b"FB")[0]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry: its name, where its local header stands, its size in bytes, and the CRC-32 of its content."""
+    """An entry: its name, where its local header stands, its size in bytes, and the CRC-32 of its content.
+
+    Its content begins `remainder` bytes behind a multiple of `alignment`.
+    """
 
     name: str
     offset: int
     size: int
     alignment: int
     crc: int = 0
+    remainder: int = 0
 
     @property
     def start(self) -> int:
-        """Where its content begins: the next multiple of `alignment` with room for a padding field of any length."""
+        """Where its content begins: the next such place with room for a padding field of any length."""
         least = self.offset + _LOCAL.size + len(self.name.encode()) + len(self._sizes64()) + 4
-        return -(-least // self.alignment) * self.alignment
+        return least + (self.remainder - least) % self.alignment
 
     @property
     def end(self) -> int:

@@ -1,12 +1,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from surgery.diagnostics import SurgeryError
 from surgery.planning.context import Context
 from surgery.sinks.base import Output
 from surgery.sinks.target import check_outputs, parse_size, resolve
-from surgery.tensors.subject import Subject
+from surgery.tensors.dtype import DTYPES, DType
+from surgery.tensors.expr import Held
+from surgery.tensors.spec import Spec
+from surgery.tensors.subject import Entry, Subject
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,15 @@ def test_outputs_are_checked_together(tmp_path):
     codes = [d.code for d in context.diagnostics]
     assert codes == ["output-exists", "output", "output", "output", "output-exists"], found
     assert not (tmp_path / "a.pt").exists()
+
+
+@pytest.mark.parametrize("path", ["a.safetensors", "a.pt"])
+@pytest.mark.parametrize("dtype", ["float32", "quantised"])
+def test_tensors_without_bytes(tmp_path, path, dtype):
+    tensor = torch.empty(2, device="meta" if dtype == "float32" else "cpu")
+    spec = Spec((2,), DTYPES.get(dtype) or DType(dtype, 1, "opaque", 0))
+    context = Context(directory=tmp_path)
+    check_outputs([Output(path)], Subject({"w\x1b": Entry(Held(spec, tensor))}), context)
+    (found,) = context.diagnostics
+    assert found.code == "not-in-this-format"
+    assert found.message.startswith(r"`w\x1b` is ")
