@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,21 @@ class Result:
         if self._tensors is None:
             from surgery.engine.evaluate import materialise
 
-            self._tensors = materialise(self.plan.subject.entries)
+            self._refuse_overwritten()
+            self._tensors = materialise(self.plan.subject.entries, sizes=self.plan.files)
         return self._tensors
+
+    def _refuse_overwritten(self) -> None:
+        """Tensors that are still in files cannot be read from where an output stands now."""
+        replaced = {
+            os.path.realpath(w.path / name if w.path.is_dir() else w.path) for w in self.written for name in w.files
+        }
+        for file in self.plan.files:
+            if os.path.realpath(file) in replaced:
+                note = "load the output instead, or write it elsewhere"
+                raise fail(
+                    "source-changed", f"`{file}` was replaced by the output: its tensors are gone", notes=(note,)
+                )
 
     def __repr__(self) -> str:
         return self.report.rstrip("\n")
