@@ -25,6 +25,7 @@ from surgery.fields.selected import by_selector
 from surgery.ops import OPS
 from surgery.ops.base import Op
 from surgery.schema import schema_text
+from surgery.places import place
 from surgery.sinks import SINKS
 from surgery.sinks.base import Output
 from surgery.sources import SOURCES
@@ -73,6 +74,8 @@ def _value(kind: Kind) -> str:
         return "[rules](language.md#rules)"
     if kind is selection:
         return "a [selector](language.md#selectors), or a list of selectors as their union"
+    if kind is place:
+        return "a [place](recipes.md#places)"
     words = getattr(kind, "what", None) or _prose(kind.__doc__).split(". ")[0].rstrip(".")
     return words[0].lower() + words[1:]
 
