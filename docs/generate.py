@@ -24,8 +24,8 @@ from surgery.fields import Field, Kind, either, fields_of, list_of, mapping_of, 
 from surgery.fields.selected import by_selector
 from surgery.ops import OPS
 from surgery.ops.base import Op
-from surgery.schema import schema_text
 from surgery.places import place
+from surgery.schema import schema_text
 from surgery.sinks import SINKS
 from surgery.sinks.base import Output
 from surgery.sources import SOURCES
