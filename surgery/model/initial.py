@@ -21,8 +21,8 @@ class ModuleProducer:
     """Makes tensors by building a module for real, on the CPU, with torch's own initialisation.
 
     It is built once, from the generator's state that the seed and the key give; torch's global generator is left as it
-    was. Each tensor is handed over without a copy, and forgotten, as is what nobody will ask for; asked for again, it is
-    made again.
+    was. Each tensor is handed over without a copy, and forgotten, as is what nobody will ask for; asked for again, it
+    is made again.
 
     Attributes:
         make: builds the module. It may hold parts on the meta device, which are not asked for.
@@ -61,4 +61,6 @@ class ModuleProducer:
         with seeded(self.seed, self.key), torch.no_grad():
             module = self.make()
         real = {slot.key: slot.tensor.detach() for slot in Skeleton(module).slots() if not slot.tensor.is_meta}
-        return {key: tensor for key, tensor in real.items() if self._wanted is None or key in self._wanted or key == name}
+        return {
+            key: tensor for key, tensor in real.items() if self._wanted is None or key in self._wanted or key == name
+        }

@@ -85,8 +85,7 @@ class DeviceMap(Step):
         """The subject with a device for every tensor."""
         policy = self.policy or (self.map if isinstance(self.map, str) else None)
         if policy is not None:
-            context.report("not-available", f"the policy `{policy}` is not available yet; rules are")
-            return subject
+            return self._spread(policy, subject, context)
         devices = [self._device(rule, context) for rule in self._rules]
         chosen = RuleSet.of_rules(self._rules, subject, context)
         placed: dict[str, str] = {}
@@ -104,6 +103,26 @@ class DeviceMap(Step):
             _report_layers(placed, context)
         return subject if context.failed else _placed(subject, placed, context)
 
+    def _spread(self, policy: str, subject: Subject, context: Context) -> Subject:
+        """The subject with the devices that a policy gives."""
+        from surgery.model.policy import spread
+
+        if subject.skeleton is None:
+            context.report("needs-a-model", f"the policy `{policy}` needs modules, and a bare state dict has none")
+            return subject
+        if self.offload_dir is not None:
+            context.report("not-available", "`offload_dir` is not available yet")
+            return subject
+        memory = {name: size for _, name, size in self.max_memory} if self.max_memory is not None else None
+        there = context.devices if context.devices is not None else _devices()
+        missing = [name for name in memory or () if name not in there]
+        if missing:
+            context.report("device", f"`max_memory`: there is no {missing[0]} here", notes=(_listed(there),))
+            return subject
+        placed = spread(subject, policy, max_memory=memory, no_split=self.no_split)
+        _report_ties(subject, placed, context)
+        return subject if context.failed else _placed(subject, placed, context)
+
     def _device(self, rule: Rule, context: Context) -> str | None:
         """The first of a rule's devices that is there."""
         there = context.devices if context.devices is not None else _devices()
@@ -115,9 +134,12 @@ class DeviceMap(Step):
             if word in there or f"{word}:0" in there:
                 return word if word in there else f"{word}:0"
         alternative = f"`{' or '.join([*words, 'cpu'])}` takes the CPU where there is no other"
-        listed = f"there {'are' if len(there) > 1 else 'is'} {', '.join(there)}"
-        context.report("device", f"there is no {' and no '.join(words)} here", rule.span, (listed, alternative))
+        context.report("device", f"there is no {' and no '.join(words)} here", rule.span, (_listed(there), alternative))
         return None
+
+
+def _listed(there: tuple[str, ...]) -> str:
+    return f"there {'are' if len(there) > 1 else 'is'} {', '.join(there)}"
 
 
 def _word(name: Any) -> str | None:

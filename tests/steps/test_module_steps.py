@@ -10,6 +10,7 @@ from torch import nn
 
 import surgery
 from surgery.diagnostics import SurgeryError
+from surgery.model.given import subject_of_module
 from surgery.model.seeds import derived_seed
 from surgery.planning.context import Context
 from surgery.steps.device_map import DeviceMap
@@ -187,11 +188,38 @@ class TestDeviceMap:
             "conv.weight -> meta, ** -> cpu",
             "fc -> meta, ** -> cpu",
             "cpu",
-            "auto",
             "** -> disk",
             "con -> cpu, ** -> cpu",
         ]
         golden("steps/device_map_mistakes", _mistakes(surgery.device_map, net, rules))
+
+    def test_a_policy_takes_what_is_there(self, net: Net) -> None:
+        assert {str(p.device) for p in surgery.device_map(net, "auto").parameters()} == {"cpu"}
+
+    def test_a_policy_fills_devices(self, operate: Callable, context: Context) -> None:
+        """accelerate's arithmetic needs no GPU to be there."""
+        context.devices = ("cpu", "cuda:0", "cuda:1")
+        subject = subject_of_module(nn.Sequential(*(nn.Linear(8, 8) for _ in range(6))), "model", context)
+        yaml = "- device_map: {policy: sequential, max_memory: {'cuda:0': 1000, 'cuda:1': 1KB, cpu: 1GB}}"
+        made = operate(yaml, subject)
+        assert not context.diagnostics
+        devices = [made.entries[f"{i}.weight"].device for i in range(6)]
+        assert devices == ["cuda:0", "cuda:0", "cuda:1", "cuda:1", "cuda:1", None]
+        assert [made.entries[f"{i}.bias"].device for i in range(6)] == devices
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"policy": "auto", "max_memory": {"cpu": 100}}, "do not fit"),
+            ({"policy": "auto", "max_memory": {"cpu": "lots"}}, "is no size"),
+            ({"policy": "auto", "max_memory": {"cuda:9": 100}}, "there is no cuda:9 here"),
+            ({"policy": "auto", "no_split": ["Conv2"]}, "did you mean `Conv2d`"),
+            ({"policy": "auto", "offload_dir": "x"}, "not available"),
+        ],
+    )
+    def test_mistakes_with_policies(self, net: Net, options: dict, words: str) -> None:
+        with pytest.raises(SurgeryError, match=words):
+            surgery.load({"steps": [{"device_map": options}]}).plan(model=net)
 
     def test_names_are_checked_without_torch(self) -> None:
         from surgery.lang import parse_rules
