@@ -144,7 +144,7 @@ def _written(op: Op) -> Iterator[str]:
     for field in _fields(type(op)):
         value = getattr(op, field.name)
         if field.name == op.variadic:
-            yield from map(_literal, value)
+            yield from map(_literal, value or ())
         elif field.name == op.keywords:
             yield from (f"{key}={_literal(item)}" for key, item in value)
         elif field.default is dataclasses.MISSING:
