@@ -370,6 +370,10 @@ class TestValues:
         found = surgery.convert({"q.bias": q, "v.bias": v}, "(q|k|v) -> qkv via concat(missing='zeros')")
         assert torch.equal(found["qkv.bias"], torch.cat([q, torch.zeros(4), v]))
 
+    def test_an_operation_without_arguments(self):
+        found = surgery.convert({"b": torch.ones(3)}, "b -> c via zeros")
+        assert torch.equal(found["c"], torch.zeros(3))
+
     def test_dtypes_and_views(self):
         (w,) = values(1, 6, 4)
         found = surgery.convert({"w": w.T}, "w -> (a|b) via transpose(0, 1) | chunk(dim=0)")
