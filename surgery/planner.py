@@ -7,16 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.diagnostics import SurgeryError, fail
+from surgery.formats.nodes import children
+from surgery.opening import open_sources
 from surgery.optimizers import follow_optimizers
 from surgery.plan import Plan
 from surgery.planning.context import Context
 from surgery.sinks.target import check_outputs
-from surgery.sources.base import Source
-from surgery.sources.given import Given
 from surgery.steps.sequence import apply_steps
 from surgery.tensors.expr import Held, Initial, leaves
-from surgery.tensors.subject import Entry, Origin, Subject
+from surgery.tensors.subject import Subject
 
 if TYPE_CHECKING:
     from surgery.recipe import Bound, Recipe
@@ -38,7 +37,7 @@ def make_plan(
     Args:
         recipe: the recipe, for the record.
         bound: the same with its parameters bound.
-        allow: permissions: ``network``, ``pickle``, ``import:mypkg``.
+        allow: permissions: ``network``, ``import:mypkg``.
         given: objects that the caller holds, by name; a recipe without a source takes the only one.
         outputs: where the result goes, in the place of what the recipe says.
 
@@ -48,13 +47,15 @@ def make_plan(
     context = Context(
         seed=bound.seed, allow=frozenset(allow), directory=Path(recipe.directory), given=dict(given or {})
     )
-    subject = apply_steps(bound.steps, _open(bound, context), context)
+    subject = apply_steps(bound.steps, open_sources(bound, context), context)
     if bound.expect is not None:
         subject = bound.expect.check_plan(subject, context)
     _check_values(subject, context)
     wanted = bound.outputs if outputs is None else outputs
     if any(output.container == "keep" for output in wanted):
         subject = follow_optimizers(subject, context)
+    if any(output.container == "bare" for output in wanted):
+        _remark_rest(subject, context)
     check_outputs(wanted, subject, context)
     context.raise_errors()
     _announce(subject)
@@ -86,9 +87,22 @@ def _check_values(subject: Subject, context: Context) -> None:
         and any(isinstance(leaf, Held) and getattr(leaf.tensor, "is_meta", False) for leaf in leaves(entry.expr))
     ]
     if hollow:
-        listed = ", ".join(f"`{key}`" for key in hollow[:5]) + (f" and {len(hollow) - 5} more" if len(hollow) > 5 else "")
+        listed = ", ".join(f"`{key}`" for key in hollow[:5]) + (
+            f" and {len(hollow) - 5} more" if len(hollow) > 5 else ""
+        )
         note = "a model built on the meta device gets its values from a `load` step"
         context.report("no-values", f"{listed}: given on the meta device, so without values", notes=(note,))
+
+
+def _remark_rest(subject: Subject, context: Context) -> None:
+    """Say what of a checkpoint's container a bare output leaves behind."""
+    rest = subject.rest
+    names = [name for name, _ in children(rest.tree) if name != rest.entry[0]] if rest and rest.entry else []
+    if names:
+        listed = ", ".join(f"`{name}`" for name in names[:4]) + (
+            f" and {len(names) - 4} more" if len(names) > 4 else ""
+        )
+        context.remarks.append(f"left behind: {listed} of the checkpoint; `container: keep` takes them along")
 
 
 def _announce(subject: Subject) -> None:
@@ -101,53 +115,3 @@ def _announce(subject: Subject) -> None:
     for producer, names in wanted.values():
         if hasattr(producer, "expect"):
             producer.expect(frozenset(names))
-
-
-def _open(bound: Bound, context: Context) -> Subject:
-    """The subject that the steps begin with."""
-    if bound.sources:
-        return _open_together(bound.sources, context)
-    source = bound.source or _given(context)
-    if bound.source is not None and context.given and not _uses_given(bound):
-        names = ", ".join(f"`{name}`" for name in context.given)
-        raise fail("not-given", f"the recipe has a source of its own, and {names} is given too")
-    return source.open(context)
-
-
-def _uses_given(bound: Bound) -> bool:
-    """Whether the recipe names given objects itself, so that they need not be its source."""
-    from surgery.steps.load import Load
-
-    sources = [bound.source, *(p.step.from_ for p in bound.steps if isinstance(p.step, Load))]
-    return any(isinstance(source, Given) for source in sources)
-
-
-def _given(context: Context) -> Source:
-    if len(context.given) == 1:
-        return Given(next(iter(context.given)))
-    if not context.given:
-        note = "`source: {torchvision: …}` or `source: {checkpoint: …}`; from Python, `model=` or `state_dict=`"
-        raise fail("not-given", "the recipe has no source, and nothing is given", notes=(note,))
-    raise fail("not-given", "the recipe has no source, and several objects are given")
-
-
-def _open_together(sources: Mapping[str, Source], context: Context) -> Subject:
-    """Several sources in one bare state dict, each below its own name."""
-    entries: dict[str, Entry] = {}
-    inventory = dict(context.inventory)
-    wrong: list[SurgeryError] = []
-    for name, source in sources.items():
-        context.inventory = {}
-        try:
-            subject = source.open(context)
-        except SurgeryError as error:
-            wrong.append(error)
-            continue
-        inventory |= {Origin(name, origin.key): spec for origin, spec in context.inventory.items()}
-        for key, entry in subject.entries.items():
-            origins = tuple(Origin(name, origin.key) for origin in entry.origins)
-            entries[f"{name}.{key}"] = dataclasses.replace(entry, origins=origins)
-    context.inventory = inventory
-    if wrong:
-        raise SurgeryError(d for error in wrong for d in error.diagnostics)
-    return Subject(entries)

@@ -204,7 +204,7 @@ class Recipe:
 
         Args:
             params: values of the parameters by name; `named` takes them as keywords.
-            allow: permissions: ``network``, ``pickle``, ``import:mypkg``.
+            allow: permissions: ``network``, ``import:mypkg``.
             model: the model that a recipe without a source operates on. It is never changed.
             state_dict: the same for a plain dict of tensors.
             given: other objects that the recipe names as ``{given: name}``.

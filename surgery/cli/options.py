@@ -65,7 +65,7 @@ def allow_option(function: F) -> F:
         "--allow",
         multiple=True,
         metavar="WHAT",
-        help="Permit what a recipe may not do by itself: network, pickle, import:PACKAGE.",
+        help="Permit what a recipe may not do by itself: network, import:PACKAGE.",
     )(function)
 
 

@@ -43,7 +43,8 @@ def execute(plan: Any) -> None:
     if not plan.outputs:
         raise Misused("the recipe has no output, so nothing would be kept", "give one: `-o result.safetensors`")
     current = session()
-    current.complain(plan.warnings)
+    # of a plan it is a warning that the output is there; the run refuses it
+    current.complain([warning for warning in plan.warnings if warning.code != "output-exists"])
     from surgery.cli.progress import progress_on_terminal
 
     with progress_on_terminal(plan.cost.written, current) as progress:

@@ -36,6 +36,10 @@ class Kind(ABC):
     #: what a field of this kind says of itself where it has no help of its own
     about: ClassVar[str] = ""
 
+    def takes(self, node: MapNode) -> bool:
+        """Whether this mapping may be a value of this kind."""
+        return self.takes_mapping
+
     @abstractmethod
     def read(self, node: Node, reader: Reader) -> Any:
         """The value of a node; `OPEN` where it depends on a parameter without a value. Errors go to the reader."""

@@ -24,6 +24,10 @@ class rules(Kind):
 
     kind: str
 
+    def takes(self, node: MapNode) -> bool:
+        """One rule with options may stand without a list around it."""
+        return "rule" in node
+
     def read(self, node: Node, reader: Reader) -> tuple[Rule, ...]:
         found = [rule for item in reader.items(node) for rule in self._item(item, reader)]
         if not found and not reader.diagnostics:

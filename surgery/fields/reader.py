@@ -135,7 +135,7 @@ class Reader:
         Keys in `skip` are left to the caller. None where something was wrong (it is reported).
         """
         alone = main_field(cls)
-        if isinstance(node, MapNode) and not (alone and alone.kind.takes_mapping and not self._names_any(cls, node)):
+        if isinstance(node, MapNode) and not (alone and alone.kind.takes(node) and not self._names_any(cls, node)):
             return self._from_mapping(cls, node, set(skip))
         if alone is None:
             names = ", ".join(f"`{f.name}`" for f in fields_of(cls))

@@ -206,10 +206,13 @@ def _metadata(source: Mapping[str, str], request: Request) -> dict[str, str]:
 
 
 def _alias_notes(owners: Iterable[_Owner]) -> tuple[str, ...]:
+    """One note for all ties: readers other than Surgery find only the first name of each."""
     tied = [owner for owner in owners if owner.aliases]
-    return tuple(
-        f"`{escape(owner.key)}` is written once, with {_listed(owner.aliases)} as another name of it" for owner in tied
-    )
+    if not tied:
+        return ()
+    other = [alias for owner in tied for alias in owner.aliases]
+    are = "is another name of a tied tensor" if len(other) == 1 else "are other names of tied tensors"
+    return (f"{_listed(other)} {are}, written once: the metadata has the names",)
 
 
 def _listed(keys: Iterable[str]) -> str:

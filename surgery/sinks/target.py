@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -144,20 +145,29 @@ def targets_of(
 
 
 def check_output(output: Output, subject: Subject, context: Context) -> Target:
-    """Whether `subject` can be written to an output, and may; nothing is written.
+    """Whether `subject` can be written to an output; nothing is written. What is there already is a warning.
 
     Raises:
-        SurgeryError: it cannot, or may not.
+        SurgeryError: it cannot.
     """
     target = resolve(output, context.directory)
     _check_bytes(subject, target)
     target.sink.check(subject, target.request)
-    span = target.request.span
-    if target.request.directory:
-        check_directory(target.path, target.overwrite, target.sink.replaceable, span)
-    else:
-        check_file(target.path, target.overwrite, span)
+    try:
+        _check_place(target)
+    except SurgeryError as error:
+        if any(diagnostic.code != "output-exists" for diagnostic in error.diagnostics):
+            raise
+        # a recipe is planned again after it was run: only writing is refused
+        context.diagnostics.extend(dataclasses.replace(d, severity="warning") for d in error.diagnostics)
     return target
+
+
+def _check_place(target: Target) -> None:
+    if target.request.directory:
+        check_directory(target.path, target.overwrite, target.sink.replaceable, target.request.span)
+    else:
+        check_file(target.path, target.overwrite, target.request.span)
 
 
 def _check_bytes(subject: Subject, target: Target) -> None:

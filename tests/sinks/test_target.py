@@ -93,7 +93,8 @@ def test_outputs_are_checked_together(tmp_path):
     check_outputs(outputs, Subject({}), context)
     found = "\n\n".join(str(d) for d in context.diagnostics).replace(str(tmp_path), "…")
     codes = [d.code for d in context.diagnostics]
-    assert codes == ["output-exists", "output", "output", "output", "output-exists"], found
+    assert codes == ["output-exists", "output", "output", "output", "output-exists", "output"], found
+    assert [d.severity for d in context.diagnostics] == ["warning", "error", "error", "error", "warning", "error"], found
     assert not (tmp_path / "a.pt").exists()
 
 

@@ -1,0 +1,71 @@
+"""The subject that a recipe begins with: one source, several side by side, or what the caller gives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from surgery.diagnostics import SurgeryError, fail
+from surgery.planning.context import Context
+from surgery.sources.base import Source
+from surgery.sources.given import Given
+from surgery.steps.load import Load
+from surgery.tensors.subject import Entry, Origin, Subject
+
+if TYPE_CHECKING:
+    from surgery.recipe import Bound
+
+__all__ = ["open_sources"]
+
+
+def open_sources(bound: Bound, context: Context) -> Subject:
+    """The subject that the steps begin with.
+
+    Raises:
+        SurgeryError: a source cannot be opened, or none is named and none (or more than one) given.
+    """
+    if bound.sources:
+        return _open_together(bound.sources, context)
+    source = bound.source or _given(context)
+    if bound.source is not None and context.given and not _uses_given(bound):
+        names = ", ".join(f"`{name}`" for name in context.given)
+        raise fail("not-given", f"the recipe has a source of its own, and {names} is given too")
+    return source.open(context)
+
+
+def _uses_given(bound: Bound) -> bool:
+    """Whether the recipe names given objects itself, so that they need not be its source."""
+    sources = [bound.source, *(p.step.from_ for p in bound.steps if isinstance(p.step, Load))]
+    return any(isinstance(source, Given) for source in sources)
+
+
+def _given(context: Context) -> Source:
+    if len(context.given) == 1:
+        return Given(next(iter(context.given)))
+    if not context.given:
+        note = "`source: {torchvision: …}` or `source: {checkpoint: …}`; from Python, `model=` or `state_dict=`"
+        raise fail("not-given", "the recipe has no source, and nothing is given", notes=(note,))
+    raise fail("not-given", "the recipe has no source, and several objects are given")
+
+
+def _open_together(sources: Mapping[str, Source], context: Context) -> Subject:
+    """Several sources in one bare state dict, each below its own name."""
+    entries: dict[str, Entry] = {}
+    inventory = dict(context.inventory)
+    wrong: list[SurgeryError] = []
+    for name, source in sources.items():
+        context.inventory = {}
+        try:
+            subject = source.open(context)
+        except SurgeryError as error:
+            wrong.append(error)
+            continue
+        inventory |= {Origin(name, origin.key): spec for origin, spec in context.inventory.items()}
+        for key, entry in subject.entries.items():
+            origins = tuple(Origin(name, origin.key) for origin in entry.origins)
+            entries[f"{name}.{key}"] = dataclasses.replace(entry, origins=origins)
+    context.inventory = inventory
+    if wrong:
+        raise SurgeryError(d for error in wrong for d in error.diagnostics)
+    return Subject(entries)
