@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from surgery.diagnostics import Span
-from surgery.lang.ambiguity import another_way, outcome
+from surgery.lang.ambiguity import Outcome, another_way, outcome
 from surgery.lang.facts import Facts
 from surgery.lang.match import Match
 from surgery.lang.path import Path
@@ -53,7 +53,7 @@ class ModelTypes:
 class Choice:
     """What a rule (or an item of a selection) is to a `RuleSet`: a selector, with its place and its options."""
 
-    __slots__ = ("count", "noun", "optional", "outcome", "selector", "source", "taken")
+    __slots__ = ("count", "noun", "optional", "outcome", "rule", "selector", "source", "taken", "watched")
 
     def __init__(self, of: Rule | Item, selector: Selector) -> None:
         self.selector = selector
@@ -62,8 +62,10 @@ class Choice:
         self.count = of.count if isinstance(of, Rule) else None
         self.noun = "rule" if isinstance(of, Rule) else "selector"
         self.taken = 0
-        #: what it makes of a match, until it was warned that a match might be another
-        self.outcome = outcome(of) if isinstance(of, Rule) else None
+        self.rule = of if isinstance(of, Rule) else None
+        self.outcome: Outcome | None = None
+        #: whether to look for keys that another way to match would give something else
+        self.watched = self.rule is not None
 
     def span_of(self, at: tuple[int, int]) -> Span | None:
         """The place of some characters."""
@@ -142,13 +144,18 @@ class RuleSet:
     def _take(self, choice: Choice, match: Match) -> None:
         """Count a key, and warn (once for each rule) where another way to match it would give something else."""
         choice.taken += 1
-        if not match.pattern.open or choice.outcome is None:
-            return
-        other = another_way(match, choice.outcome, self._types, exact=self._exact)
-        if other is not None:
-            ways = [choice.outcome(way)[0] for way in (match, other)]
-            self._warn_open(choice, match, f"it becomes `{ways[0]}`", f"another way would give `{ways[1]}`")
-            choice.outcome = None
+        if choice.watched and match.pattern.open:
+            self._watch(choice, match)
+
+    def _watch(self, choice: Choice, match: Match) -> None:
+        if choice.outcome is None and choice.rule is not None:
+            choice.outcome, choice.rule = outcome(choice.rule), None
+        of = choice.outcome
+        other = another_way(match, of, self._types, exact=self._exact) if of else None
+        if of and other:
+            taken, instead = of(match)[0], of(other)[0]
+            self._warn_open(choice, match, f"it becomes `{taken}`", f"another way would give `{instead}`")
+        choice.watched = of is not None and other is None
 
     def _warn_open(self, choice: Choice, match: Match, taken: str, other: str) -> None:
         path = match.pattern.path
