@@ -72,11 +72,10 @@ class Diagnostic:
         where = f"{self.span}: " if self.span else ""
         lines = [f"{where}{self.severity}[{self.code}]: {escape(self.message)}"]
         if self.span:
-            number, start = f"{self.span.line:4}", self.span.column - 1
-            before = _tabs_to_blanks(self.span.excerpt[:start])
-            marked = _tabs_to_blanks(self.span.excerpt[start : start + self.span.length])
-            lines.append(f"{number} | {_tabs_to_blanks(self.span.excerpt)}")
-            lines.append(f"{' ' * len(number)} | {' ' * len(before)}{'^' * max(1, len(marked))}")
+            number = f"{self.span.line:4}"
+            before, marked, after = map(_tabs_to_blanks, _window(self.span))
+            lines.append(f"{number} | {before}{marked}{after}")
+            lines.append(f"{' ' * len(number)} | {' ' * _columns(before)}{'^' * max(1, _columns(marked))}")
         for note in self.notes:
             first, *more = note.split("\n")
             lines.append(f"     = {escape(first)}")
@@ -84,20 +83,28 @@ class Diagnostic:
         return "\n".join(lines)
 
 
-def _window(span: Span) -> tuple[str, int, int]:
-    """The line around the words, their column in it and how much of them it shows: a long line is cut on both sides."""
-    if len(span.excerpt) <= _WIDEST:
-        return span.excerpt, span.column, max(1, span.length)
-    start = max(0, min(span.column - 1 - _WIDEST // 4, len(span.excerpt) - _WIDEST))
-    end = start + _WIDEST
-    before, after = "…" if start else "", "…" if end < len(span.excerpt) else ""
-    length = max(1, min(span.length, end - span.column + 1))
-    return f"{before}{span.excerpt[start:end]}{after}", span.column - start + len(before), length
+def _window(span: Span) -> tuple[str, str, str]:
+    """The line before the words, the words, and the line after them; a long line is cut on both sides."""
+    line, start = span.excerpt, span.column - 1
+    begin = max(0, min(start - _WIDEST // 4, len(line) - _WIDEST))
+    end = begin + _WIDEST
+    stop = min(start + span.length, end)
+    before = ("…" if begin else "") + line[begin:start]
+    return before, line[start:stop], line[stop:end] + ("…" if end < len(line) else "")
 
 
 def _tabs_to_blanks(line: str) -> str:
-    """One column a character, so that the caret stands under the right one."""
+    """What is printed of a line: tabs are single blanks, so that the caret can be counted to."""
     return "".join(escape(char) if char != "\t" else " " for char in line)
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
 
 
 class SurgeryError(Exception):

@@ -22,6 +22,8 @@ _READING = {
     "key": {"TEXT", "DEEP", "GROUP"},
 }
 _BRACKET = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[(\[{]|[)\]}]""")
+#: characters before the place in which a mistake is looked for: the patterns are tried at each of them
+_NEAR = 400
 _CLASSES = re.compile(r"[\w*}\])\"']\Z")
 
 
@@ -38,13 +40,14 @@ def explain(error: lark.exceptions.UnexpectedInput, text: Text, start: str) -> D
     if value[index - 1 : index + 1] == "->":
         index -= 1
     before, reading = value[:index], _reading(error, value[:index])
+    last = len(before.rstrip())
     if kind != "selector" and "if" in before.split() and not re.search("->|→", before):
         kind = "condition" if "expression" in reading else kind
     for mistake in MISTAKES:
         found = mistake.at.match(value, index)
         if found is None or (mistake.start and mistake.start != kind) or not mistake.where <= reading:
             continue
-        if mistake.before is not None and not mistake.before.search(before.rstrip()):
+        if mistake.before is not None and not mistake.before.search(value, max(0, last - _NEAR), last):
             continue
         span = found.span("word") if "word" in mistake.at.groupindex else found.span()
         message = mistake.message.replace("{word}", value[slice(*span)])
@@ -84,9 +87,8 @@ def _at(text: Text, span: tuple[int, int], message: str, note: str | None = None
 
 def _ends_too_early(text: Text, kind: str) -> Diagnostic:
     value = text.value
-    last = re.search(r"\S+\s*\Z", value)
-    span = last.span() if last else (0, 1)
-    word = value[slice(*span)].strip()
+    word = (value.split() or [""])[-1]
+    span = (value.rindex(word), len(value)) if word else (0, 1)
     if kind not in ("selector", "postfix") and "->" not in value and "→" not in value:
         note = f"`{' '.join(value.split())} -> …` says what becomes of it"
         return _at(text, (0, len(value)), "a rule needs an arrow", note if len(value) < 60 else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
@@ -254,3 +255,12 @@ def test_a_selector_of_a_hundred_thousand_characters() -> None:
     names = [f"l{i}.w" for i in range(8_000)]
     selection = parse_selector(Text.plain(" | ".join(names)))
     assert len(selection.items[0].selector.operands) == 8_000  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("text", ["a." * 20_000 + "b -> c", "a." * 20_000 + "b"])
+@pytest.mark.parametrize("kind", ["set", "cast", "key", "layer"])
+def test_what_is_wrong_with_a_long_text_is_told_soon(text: str, kind: str) -> None:
+    begin = time.process_time()
+    with contextlib.suppress(SurgeryError):
+        parse_rules(Text.plain(text), kind)
+    assert time.process_time() - begin < 5
