@@ -117,7 +117,9 @@ class _ExpectKind(Kind):
 
     def read(self, node: Node, reader: Reader) -> Expect | None:
         read = reader.fields(Expect, node)
-        return None if read is None else dataclasses.replace(read, span=node.span)
+        if read is None or not isinstance(node, MapNode):
+            return None
+        return dataclasses.replace(read, span=node.span, places={str(key.value): key.span for key, _ in node.pairs})
 
     def schema(self) -> dict[str, Any]:
         return object_schema(Expect)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from surgery.diagnostics import Span, SurgeryError
@@ -33,6 +34,7 @@ class Expect:
 
     Attributes:
         span: its place in the recipe.
+        places: the place of each word in it.
     """
 
     example: ClassVar[str] = "expect: {keys: 293, finite: true, like: {torchvision: efficientnet_b0}}"
@@ -43,52 +45,59 @@ class Expect:
     like: Source | None = option(source, help="a model or a checkpoint with the same keys, shapes and dtypes")
     parity: Parity | None = option(parity, help="a model with the same outputs, and the input to compare them on")
     span: Span | None = None
+    places: Mapping[str, Span] = field(default_factory=dict, hash=False)
 
     def check_plan(self, subject: Subject, context: Context) -> Subject:
         """The subject of a plan, checked. What only values can tell is found when the plan is executed."""
         if self.keys is not None and len(subject.entries) != self.keys:
-            self._report(f"the result has {len(subject.entries)} keys, not {self.keys}", context)
+            self._differs("keys", f"the result has {len(subject.entries)} keys, not {self.keys}", context)
         if self.parameters is not None:
             count = count_parameters(subject)
             if count != self.parameters:
-                self._report(f"the parameters of the result have {count} elements, not {self.parameters}", context)
+                message = f"the parameters of the result have {count} elements, not {self.parameters}"
+                self._differs("parameters", message, context)
         if self.like is not None:
             self._compare(self.like, subject, context)
         if self.parity is not None:
             self._prepare(self.parity, subject, context)
-        return with_finite_values(subject, subject.entries, self.span) if self.finite else subject
+        return with_finite_values(subject, subject.entries, self._place("finite")) if self.finite else subject
 
     def _compare(self, like: Source, subject: Subject, context: Context) -> None:
-        reference = self._open(like, context)
+        reference = self._open("like", like, context)
         differences = differences_from(reference, subject) if reference is not None else None
         if differences:
             name = like.describe()
             message = f"the result is not like {name}: {differences.totals()}"
-            self._report(message, context, likeness_notes(differences, name))
+            self._differs("like", message, context, likeness_notes(differences, name))
 
     def _prepare(self, parity: Parity, subject: Subject, context: Context) -> None:
-        reference = self._open(parity.like, context)
+        reference = self._open("parity", parity.like, context)
         if reference is None:
             return
         try:
-            context.run_checks.append(parity.check_plan(subject, reference, context.largest, self.span))
+            context.run_checks.append(parity.check_plan(subject, reference, context.largest, self._place("parity")))
         except SurgeryError as error:
             context.diagnostics.extend(error.diagnostics)
 
-    def _open(self, like: Source, context: Context) -> Subject | None:
+    def _open(self, word: str, like: Source, context: Context) -> Subject | None:
         """A reference; its errors are reported.
 
         It is no source of the result: its tensors are none of the accounts' business.
         """
-        apart = dataclasses.replace(context, inventory={}, files={}, drops=[], modules=[], remarks=[], here=self.span)
+        apart = dataclasses.replace(
+            context, inventory={}, files={}, drops=[], modules=[], remarks=[], here=self._place(word)
+        )
         try:
             return like.open(apart)
         except SurgeryError as error:
             context.diagnostics.extend(error.diagnostics)
             return None
 
-    def _report(self, message: str, context: Context, notes: list[str] | None = None) -> None:
-        context.report("check-failed", message, self.span, notes or ())
+    def _differs(self, word: str, message: str, context: Context, notes: list[str] | None = None) -> None:
+        context.report("check-failed", message, self._place(word), notes or ())
+
+    def _place(self, word: str) -> Span | None:
+        return self.places.get(word, self.span)
 
 
 def count_parameters(subject: Subject) -> int:

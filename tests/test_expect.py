@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
+from surgery.content import Content
 from surgery.document.parse import parse_document
-from surgery.expect import Expect, count_parameters
+from surgery.expect import count_parameters
 from surgery.fields import Reader
 from surgery.sources import SOURCES
 from surgery.tensors.expr import Computed
@@ -28,8 +29,7 @@ def expect(context, stored, monkeypatch):
 
     def run(yaml: str, subject: Subject, like: dict | None = None, **options) -> Subject:
         reader = Reader({}, context.diagnostics)
-        node = parse_document(yaml, "recipe.yaml").get("expect")
-        expected = dataclasses.replace(reader.fields(Expect, node), span=node.span)
+        expected = reader.fields(Content, parse_document(yaml, "recipe.yaml")).expect
         if like is not None:
             before = dict(context.inventory)
             opened = stored(like, source="reference", **options)

@@ -23,6 +23,7 @@ from surgery.planning.pipeline import Pipeline, bind_pipeline
 from surgery.planning.scatter import Scatter
 from surgery.planning.shape import Shape
 from surgery.tensors.expr import Computed, TensorExpr, detach
+from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Touch
 
 __all__ = ["Conversion", "Made", "Move", "check_conversion"]
@@ -122,14 +123,21 @@ class Conversion:
         first = entries[sources[0]]
         origins = tuple(dict.fromkeys(origin for key in sources for origin in entries[key].origins))
         trail = tuple(dict.fromkeys(touch for key in sources for touch in entries[key].trail))
-        inputs = tuple(entries[key].spec for key in sources)
+        inputs = self._inputs(group, sources, entries)
         computes = bool(self._pipeline.operations)
-        together = ", ".join(_short(sources))
+        together = ", ".join([*_short(sources), *(["zeros"] if None in group.members else [])])
         for key, expr in zip(keys, results, strict=True):
             action = f"{together} -> {key}{self._via}"
             touch = Touch(self._step, action, self._span, computes=computes, inputs=inputs, spec=expr.spec)
             entry = Entry(expr, origins, (*trail, touch), first.kind, first.requires_grad, first.device)
             yield Made(key, entry, sources)
+
+    def _inputs(self, group: Gathered, sources: Sequence[str], entries: Mapping[str, Entry]) -> tuple[Spec, ...]:
+        """What goes in: the tensors of the group, each once, or with the zeros in the place of those missing."""
+        if None not in group.members:
+            return tuple(entries[key].spec for key in sources)
+        members = [None if member is None else entries[member.key].expr for member in group.members]
+        return tuple(expr.spec for expr in _filled(members, self._pipeline))
 
     def _compute(self, group: Gathered, entries: Mapping[str, Entry]) -> tuple[TensorExpr, ...]:
         """The results of a group. What is made of one tensor under two tied keys is one result: ties stay."""
@@ -172,11 +180,24 @@ def _explained(diagnostic: Diagnostic, rule: Rule, sources: Sequence[str], entri
 
 
 def _short(keys: Sequence[str]) -> list[str]:
-    """A few keys as they are, many as patterns."""
+    """Keys that differ in one segment as a group, ``attn.(q|k|v).weight``; else a few as they are, many as patterns."""
     if len(keys) <= 4:
-        return list(keys)
+        return _as_group(keys) or list(keys)
     patterns = list(map(str, collapse(keys)))
     return [*patterns[:4], f"… ({len(keys)} tensors)"] if len(patterns) > 4 else patterns
+
+
+def _as_group(keys: Sequence[str]) -> list[str]:
+    """Keys as one selector with a group, in order; none where they differ in more than one segment, or in an index."""
+    columns = list(zip(*(key.split(".") for key in keys), strict=False))
+    differing = [number for number, column in enumerate(columns) if len(set(column)) > 1]
+    if len({key.count(".") for key in keys}) > 1 or len(differing) != 1:
+        return []
+    (at,) = differing
+    if any(segment.isdecimal() for segment in columns[at]):
+        return []
+    segments = [column[0] for column in columns]
+    return [".".join((*segments[:at], f"({'|'.join(columns[at])})", *segments[at + 1 :]))]
 
 
 def check_conversion(rule: Rule) -> list[Diagnostic]:

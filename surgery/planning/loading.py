@@ -210,7 +210,8 @@ class _Loading:
 
     def _lacks(self, old: TensorExpr, keys: list[str], names: list[str]) -> None:
         """None of the names is in the checkpoint."""
-        if any(self.old.lacks(name) for name in names):
+        lacking = [name for name in names if not self.missing.covers(name)]
+        if any(self.old.lacks(name) for name in lacking):
             self._counters += 1
             zero = zero_counter(old.spec)
             touch = Touch("load", "0: the checkpoint is older than this counter", self.context.here)
@@ -218,7 +219,7 @@ class _Loading:
                 self._replace(key, "the counter begins at 0")
                 self.entries[key] = dataclasses.replace(self.entries[key], expr=zero, origins=(), trail=(touch,))
             return
-        self.differences.missing.extend(name for name in names if not self.missing.covers(name))
+        self.differences.missing.extend(lacking)
 
     def _replace(self, key: str, why: str) -> None:
         """Account for what stood under a key, if it came from a source and not from an initialisation."""

@@ -196,15 +196,18 @@ def change_words(change: object) -> str:
 
     >>> change_words(Change("float32 [4, 2]", "float32 [2]")), change_words(Change("float32 [4]", "float16 [4]"))
     ('[4, 2] -> [2]', 'float32 -> float16')
+    >>> change_words(Change("float32 [4, 1], 5 × float32 [4]", "float32 [4]"))
+    'float32 [4, 1], 5 × float32 [4] -> float32 [4]'
     """
     if not isinstance(change, Change) or change.before == change.after or change.dropped:
         return ""
     if not change.before:
         return change.after
     before, after = change.before.rsplit(" [", 1), change.after.rsplit(" [", 1)
-    if ", " not in before[0] and before[0].split()[-1] == after[0]:
+    several = ", " in before[0]
+    if not several and before[0].split()[-1] == after[0]:
         times = change.before.removesuffix(f"{after[0]} [{before[1]}")
         return f"{times}[{before[1]} -> [{after[1]}"
-    if before[1:] == after[1:]:
+    if not several and before[1:] == after[1:]:
         return f"{before[0]} -> {after[0]}"
     return f"{change.before} -> {change.after}"

@@ -214,6 +214,12 @@ class TestCounters:
             "the checkpoint is older than BatchNorm's counters: 1 `num_batches_tracked` begin at 0"
         ]
 
+    def test_an_exception_that_names_them_is_right(self, fresh, stored, context, select):
+        subject = fresh(BN)
+        after = load_into(subject, stored(OLD).entries, context, missing=select("**.num_batches_tracked"))
+        assert not context.diagnostics
+        assert after.entries["bn.num_batches_tracked"].expr is subject.entries["bn.num_batches_tracked"].expr
+
     def test_a_file_that_has_others_is_not_old(self, fresh, stored, context):
         both = {**BN, **{f"other.{key}": shape for key, shape in BN.items()}}
         loaded = {key: e for key, e in stored(both).entries.items() if key != "bn.num_batches_tracked"}

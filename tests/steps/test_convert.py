@@ -110,6 +110,26 @@ class TestGather:
         assert not context.diagnostics
         assert shapes(after) == {"qkv.weight": (6, 3), "qkv.bias": (6,)}
         assert sources(after)["qkv.bias"] == ["q.bias", "v.bias"]
+        touch = after.entries["qkv.bias"].trail[-1]
+        assert touch.action.partition(" via ")[0] == "(q|v).bias, zeros -> qkv.bias"
+        assert [str(spec) for spec in touch.inputs] == ["float32 [2]"] * 3, "the zeros are part of the account"
+
+    @pytest.mark.parametrize(
+        ("rule", "keys", "said"),
+        [
+            (
+                "h.(q|k)_proj.{p} -> h.in_{p} via concat",
+                ["h.q_proj.weight", "h.k_proj.weight"],
+                "h.(q_proj|k_proj).weight",
+            ),
+            ("x.{e:int}.w -> x.w via stack", ["x.0.w", "x.1.w"], "x.0.w, x.1.w"),
+            ("(a.b|c) -> d via concat", ["a.b", "c"], "a.b, c"),
+            ("(a.b|c.d) -> e via concat", ["a.b", "c.d"], "a.b, c.d"),
+        ],
+    )
+    def test_a_group_is_told_as_one(self, rule, keys, said, stored, operate):
+        (entry,) = operate(f"- convert: '{rule}'", stored(dict.fromkeys(keys, (2,)))).entries.values()
+        assert entry.trail[-1].action.partition(" -> ")[0] == said
 
     def test_groups_that_run_unequally_far_are_warned_about(self, stored, operate, context, errors, golden):
         names = [f"l.{i}.b.{j}.w" for i, depth in enumerate((2, 2, 6, 2)) for j in range(depth)]
