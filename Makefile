@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test check format benchmarks clean
+.PHONY: demo test check format benchmarks tables clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/surgery plan efficientnet_lite0
@@ -19,6 +19,11 @@ check: $(VENV)/dev.done $(VENV)/test.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2
+
+# the parser's tables, after the grammar was edited
+tables: $(VENV)/test.done
+	$(BIN)/python -c "from surgery.lang.tables import build_tables; print(build_tables(), end='')" > grammars/tables.new
+	mv grammars/tables.new grammars/tables.json
 
 format: $(VENV)/dev.done
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -2,8 +2,8 @@
 
 Building LALR tables takes longer than parsing a whole recipe, so they are kept in ``grammars/tables.json``, with a
 digest of what they were made from. A test keeps that file fresh; where it does not fit (an edited grammar, another
-version of lark) or is not there, the tables are built anew. They are plain data: nothing is unpickled. To write them:
-``python -m surgery.lang.tables > grammars/tables.json``.
+version of lark) or is not there, the tables are built anew. They are plain data: nothing is unpickled; ``make tables``
+writes the file.
 """
 
 from __future__ import annotations
@@ -72,7 +72,3 @@ def _encoded(value: Any) -> Any:
 
 def _decoded(value: dict[str, Any]) -> dict[Any, Any]:
     return dict(value[_PAIRS]) if _PAIRS in value else value
-
-
-if __name__ == "__main__":
-    print(build_tables(), end="")

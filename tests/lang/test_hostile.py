@@ -81,7 +81,7 @@ def test_mutated_rules_are_read_or_refused() -> None:
     for _ in range(count):
         kind = draw.choice([*KINDS, "key", "key", "key"])
         text = mutated(draw, draw.choice(SEEDS[kind]))
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             rules = parse_rules(Text.plain(text), kind, {"x": "a.b", "heads": 4} if draw.random() < 0.5 else None)
         except SurgeryError as error:
@@ -90,7 +90,7 @@ def test_mutated_rules_are_read_or_refused() -> None:
         else:
             for rule in rules:
                 assert parse_rules(Text.plain(str(rule)), kind) == (rule,), text
-        slowest = max(slowest, time.perf_counter() - begin)
+        slowest = max(slowest, time.process_time() - begin)
     assert unsafe == 0
     assert count // 3 < refused < count
     assert slowest < 2
@@ -137,7 +137,7 @@ LONG = 90_000
     ids=lambda text: f"{text[:12]!r} {len(text)}",
 )
 def test_long_and_deep_text(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         rules = parse_rules(Text.plain(text), "key")
     except SurgeryError as error:
@@ -146,7 +146,7 @@ def test_long_and_deep_text(text: str) -> None:
         for rule in rules[:3]:
             Pattern.match(Pattern(rule.left), ["a"]) if hasattr(rule.left, "segments") else None
             str(rule)
-    assert time.perf_counter() - begin < 4
+    assert time.process_time() - begin < 4
 
 
 @pytest.mark.parametrize(
@@ -164,11 +164,11 @@ def test_long_and_deep_text(text: str) -> None:
     ],
 )
 def test_patterns_that_make_others_blow_up(selector: str, key: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     pattern = Pattern.of_text(selector)
     assert pattern.match(key.split(".")) is None
     assert Automaton([pattern]).candidates(key.split(".")) == ()
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_patterns_that_make_others_blow_up(selector: str, key: str) -> None:
     ],
 )
 def test_repeated_captures_are_bounded(selector: str, key: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     pattern = Pattern.of_text(selector)
     with pytest.raises(SurgeryError, match="too-large"):
         pattern.match(key.split("."))
-    assert time.perf_counter() - begin < 4
+    assert time.process_time() - begin < 4
 
 
 def test_an_integer_capture_takes_no_more_digits_than_fit() -> None:

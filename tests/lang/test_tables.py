@@ -39,7 +39,7 @@ WORDS = [
 
 def test_the_tables_are_fresh() -> None:
     kept = json.loads((resource("grammars") / "tables.json").read_text(encoding="utf-8"))
-    assert kept["digest"] == tables._digest(), "write them: python -m surgery.lang.tables > grammars/tables.json"
+    assert kept["digest"] == tables._digest(), "`make tables` writes them"
 
 
 def test_the_kept_tables_parse_as_new_ones_do() -> None:
