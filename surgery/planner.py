@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.formats.nodes import children
+from surgery.garbage import without_collection
 from surgery.opening import open_sources
 from surgery.optimizers import follow_optimizers
 from surgery.plan import Plan
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["make_plan"]
 
 
+@without_collection()
 def make_plan(
     recipe: Recipe,
     bound: Bound,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +11,7 @@ from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint
 from surgery.formats.file import File, open_file
 from surgery.formats.limits import DEFAULT_LIMITS, Limits
+from surgery.garbage import without_collection
 from surgery.registry import Registry
 
 __all__ = ["FORMATS", "Format", "read"]
@@ -68,20 +66,8 @@ def read(path: str | os.PathLike[str], *, name: str | None = None, limits: Limit
 
         inside = the_checkpoint_in(path, name)
         return read(inside, name=os.path.join(name, inside.name), limits=limits)
-    with open_file(path, name) as file, _no_collection():
+    with open_file(path, name) as file, without_collection():
         return _format_of(file).read(file, limits)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without garbage collection, a fifth of the time where many small objects are made and none is dropped."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _format_of(file: File) -> type[Format]:

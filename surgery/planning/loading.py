@@ -203,9 +203,9 @@ class _Loading:
         self._replace(key, f"replaced by `{source}` of {self.words.found}")
         requires_grad = entry.requires_grad if target.requires_grad is None else target.requires_grad
         touch = Touch("load", f"{source} -> {key}" + (" (tied)" if source != name else ""), self.context.here)
-        changes = {} if new is entry.expr else {"expr": new}
-        self.entries[key] = entry.touched(
-            touch, kind=target.kind or entry.kind, requires_grad=requires_grad, device=target.device, **changes
+        entry = entry.touched(touch) if new is entry.expr else entry.touched(touch, expr=new)
+        self.entries[key] = Entry(
+            new, entry.origins, entry.trail, target.kind or entry.kind, requires_grad, target.device
         )
 
     def _lacks(self, old: TensorExpr, keys: list[str], names: list[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import Diagnostic, Span
+from surgery.garbage import without_collection
 from surgery.ledger import Fate, account, initialised
 from surgery.plan import Plan
 from surgery.planning.context import Context
@@ -104,6 +105,7 @@ def _fate(fate: Fate) -> _JSON:
     }
 
 
+@without_collection()
 def plan_document(plan: Plan) -> _JSON:
     """Both sides of the ledger, and what the plan costs.
 

@@ -8,6 +8,7 @@ from string import Template
 
 from surgery.diagnostics import Span
 from surgery.document import MapNode
+from surgery.garbage import without_collection
 from surgery.ledger import Fate, account
 from surgery.plan import Plan
 from surgery.report.edits import edits_of
@@ -30,6 +31,7 @@ def plan_text(plan: Plan) -> str:
     return plain(plan_lines(plan))
 
 
+@without_collection()
 def plan_lines(plan: Plan, *, full: bool = False, columns: int | None = None) -> list[Line]:
     """The plan as lines; with `full`, every line of every rule."""
     found = [*_title(plan, columns), (), *_sources(plan, columns)]

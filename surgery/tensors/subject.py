@@ -69,7 +69,9 @@ class Entry:
         """This entry with `changes`, and `touch` at the end of its trail."""
         if "expr" in changes:
             touch = dataclasses.replace(touch, inputs=(self.spec,), spec=changes["expr"].spec)
-        return dataclasses.replace(self, trail=(*self.trail, touch), **changes)
+        # a rename touches every tensor that there is, and `dataclasses.replace` alone would take most of its time
+        entry = Entry(self.expr, self.origins, (*self.trail, touch), self.kind, self.requires_grad, self.device)
+        return dataclasses.replace(entry, **changes) if changes else entry
 
 
 @dataclass(frozen=True, slots=True)
