@@ -1,8 +1,9 @@
-"""Bytes from file to file by the cheapest means: shared on disk where the file system can, else read and written.
+"""Bytes from file to file by the cheapest means: shared on disk, copied by the kernel, or read and written.
 
 Sharing (a reflink, ``FICLONERANGE`` of Linux) costs nothing, and happens in whole blocks at offsets that are equal
-modulo the block size. Otherwise bytes go through a buffer that fits the processor's cache. On page-cached files that is
-as fast as copying in the kernel, and gives the checksum almost for nothing.
+modulo the block size. The kernel copies (``copy_file_range``) what nobody has to see. What has a checksum, or needs
+one, goes through a buffer that fits the processor's cache. Calls that write are kept small: on ext4 of Linux 6.18, one
+of a megabyte took up to three times the processor time of sixteen, since the page cache looks for large free pages.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import struct
 import threading
 import zlib
 
-from surgery.engine.reading import pread_into
+from surgery.engine.reading import pread_into, shrunk
 
 __all__ = ["Copier", "write_all"]
 
 _BUFFER = 1 << 20
+#: the most that one call writes
+_STEP = 1 << 16
 _BLOCK = 4096
 _FICLONERANGE = 0x4020940D
+#: errors that no other way of copying would avoid
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 #: below this, sharing saves nothing
 _WORTH = 1 << 16
 
@@ -51,6 +56,30 @@ class Copier:
             offset, to, length = offset + count, to + count, length - count
         return crc
 
+    def move(self, source: int, offset: int, target: int, to: int, length: int, path: str) -> None:
+        """Copy `length` bytes as `copy` does, without seeing them.
+
+        Raises:
+            SurgeryError: code ``source-changed``: the source, named `path` in messages, ends before.
+            OSError: the target cannot be written.
+        """
+        copy_file_range = getattr(os, "copy_file_range", None)
+        if copy_file_range is None:
+            self.copy(source, offset, target, to, length, path)
+            return
+        while length:
+            try:
+                count = copy_file_range(source, target, min(length, 2 * _STEP), offset, to)
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise
+                # of other file systems, or of none that the kernel copies between
+                self.copy(source, offset, target, to, length, path)
+                return
+            if not count:
+                raise shrunk(path, offset)
+            offset, to, length = offset + count, to + count, length - count
+
     def share(self, source: int, offset: int, target: int, to: int, length: int) -> tuple[int, int]:
         """Let two files share as much of a range as can be: how many bytes before it, and how many in it.
 
@@ -66,7 +95,7 @@ class Copier:
         try:
             fcntl.ioctl(target, _FICLONERANGE, struct.pack("qQQQ", source, offset + before, blocks, to + before))
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            if error.errno in _FULL:
                 raise
             self._separate.add(pair)
             return 0, 0
@@ -81,5 +110,5 @@ def write_all(descriptor: int, content: memoryview | bytes, offset: int) -> None
     """
     view = memoryview(content)
     while view:
-        count = os.pwrite(descriptor, view[: 1 << 30], offset)
+        count = os.pwrite(descriptor, view[:_STEP], offset)
         view, offset = view[count:], offset + count

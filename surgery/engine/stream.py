@@ -176,9 +176,12 @@ class _Writer:
             if self._summed == (copy.piece.crc is not None):
                 before, shared = self._means.copier.share(source, offset, target, to, length)
             if shared:
-                self._means.copier.copy(source, offset, target, to, before, path)
+                self._means.copier.move(source, offset, target, to, before, path)
                 after = before + shared
-                self._means.copier.copy(source, offset + after, target, to + after, length - after, path)
+                self._means.copier.move(source, offset + after, target, to + after, length - after, path)
+            elif not self._summed and copy.piece.crc is None:
+                self._means.copier.move(source, offset, target, to, length, path)
+                begin_writeback(target, to, length)
             else:
                 copy.parts[start] = (self._means.copier.copy(source, offset, target, to, length, path), length)
                 begin_writeback(target, to, length)

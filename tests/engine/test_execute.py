@@ -325,18 +325,21 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, pla
 def test_costs_are_exact(store, save, monkeypatch, tmp_path):
     exprs, _ = sample(store)
     read = []
-    real = os.preadv
 
-    def counted(descriptor, buffers, offset):
-        read.append(real(descriptor, buffers, offset))
-        return read[-1]
+    def counted(real):
+        def call(*arguments):
+            read.append(real(*arguments))
+            return read[-1]
+
+        return call
 
     subject = Subject({key: Entry(expr) for key, expr in exprs.items()})
     for options in ({"path": "a.safetensors"}, {"path": "a.pt"}, {"path": "shards", "shard_size": "300kB"}):
         target = resolve(Output(**options), tmp_path)
         cost = cost_of_layouts([target.sink.layout(subject, target.request, blank)])
         read.clear()
-        monkeypatch.setattr(os, "preadv", counted)
+        monkeypatch.setattr(os, "preadv", counted(os.preadv))
+        monkeypatch.setattr(os, "copy_file_range", counted(os.copy_file_range))
         path = save(exprs, **options)
         monkeypatch.undo()
         files = list(path.iterdir()) if path.is_dir() else [path]
@@ -390,6 +393,31 @@ def test_large_tensors_are_laid_out_to_be_shared(tmp_path, save, bits, source, p
 
 
 # the parts
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EINVAL, errno.ENOSYS])
+def test_where_the_kernel_does_not_copy(store, save, monkeypatch, code):
+    def refuse(*arguments):
+        raise OSError(code, "no")
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    exprs = {"a": store.stored(torch.randn(5000), crc=False)}
+    assert torch.equal(load_file(save(exprs))["a"], load_bytes(exprs["a"]))
+
+
+@pytest.mark.parametrize("call", ["pwrite", "preadv", "copy_file_range"])
+def test_calls_that_do_less_than_they_were_asked(store, save, bits, monkeypatch, call):
+    real = getattr(os, call)
+    short = {
+        "pwrite": lambda fd, data, offset: real(fd, data[:1000], offset),
+        "preadv": lambda fd, buffers, offset: real(fd, [buffers[0][:1000]], offset),
+        "copy_file_range": lambda a, b, count, *offsets: real(a, b, min(count, 1000), *offsets),
+    }
+    monkeypatch.setattr(os, call, short[call])
+    exprs, wanted = sample(store)
+    for path in ("a.safetensors", "a.pt"):
+        found = load(save(exprs, path))
+        assert all(bits(found[key]) == bits(wanted[key]) for key in found)
 
 
 def test_sharing_is_tried_once_and_copies_go_on(tmp_path, store, save, monkeypatch):
