@@ -16,6 +16,9 @@ from surgery.report.terminal import columns_of, show
 
 __all__ = ["Session", "session"]
 
+#: errors and warnings that are printed for people
+_MOST = 20
+
 
 @dataclass(slots=True)
 class Session:
@@ -45,10 +48,12 @@ class Session:
     def complain(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Print errors and warnings on stderr; with ``--quiet``, errors only."""
         shown = [d for d in diagnostics if d.severity == "error" or not self.quiet]
-        for number, diagnostic in enumerate(shown):
+        for number, diagnostic in enumerate(shown[:_MOST]):
             if number:
                 sys.stderr.write("\n")
             show(diagnostic_lines(diagnostic), sys.stderr)
+        if len(shown) > _MOST:
+            sys.stderr.write(f"\n… and {len(shown) - _MOST} more; --json prints all\n")
 
 
 def diagnostic_lines(diagnostic: Diagnostic) -> list[Line]:

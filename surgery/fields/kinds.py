@@ -142,7 +142,8 @@ class one_of(Kind):
         value = reader.scalar(node) if isinstance(node, Scalar) else node
         if value is OPEN or (isinstance(value, str) and value in self.words):
             return value
-        listed = f"{', '.join(f'`{w}`' for w in self.words[:-1])} or `{self.words[-1]}`"
+        *most, last = (f"`{word}`" for word in self.words)
+        listed = f"{', '.join(most)} or {last}" if most else last
         near = did_you_mean(value, self.words) if isinstance(value, str) else None
         reader.report("wrong-type", f"{listed} stands here, not {describe(value)}", node.span, (near,) if near else ())
         return None

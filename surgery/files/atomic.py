@@ -275,8 +275,15 @@ def check_directory(path: Path, overwrite: bool, replaceable: Callable[[str], bo
 
 
 def _check_parents(path: Path, span: Span | None) -> None:
-    """The nearest directory above that is there must be one, and writable."""
-    nearest = next(parent for parent in follow(path).parents if os.path.lexists(parent))
+    """The path must be one that the system takes; the nearest directory above that is there, a writable one."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise fail("output", f"`{path}` cannot be written: {error.strerror}", span, cause=error) from error
+    # the root has nothing above it
+    nearest = next((parent for parent in follow(path).parents if os.path.lexists(parent)), Path(os.sep))
     if not nearest.is_dir():
         raise fail("output", f"`{path}` cannot be written: `{nearest}` is no directory", span)
     if not os.access(nearest, os.W_OK | os.X_OK):

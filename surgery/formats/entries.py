@@ -122,12 +122,23 @@ def _listed(found: list[Candidate]) -> list[str]:
     return [f"state dicts in it: {', '.join(shown + more)}"] if found else []
 
 
+def _without_names(tree: Any) -> str:
+    """What has nothing in it that could be named."""
+    if isinstance(tree, Placeholder):
+        return f"an object of {tree}"
+    if isinstance(tree, Mapping) and tree:
+        return "a mapping whose keys are no texts"
+    if isinstance(tree, Mapping | list | tuple) or tree is None:
+        return "nothing"
+    return f"one value of the type {type(tree).__name__}"
+
+
 def _what_is_there(tree: Any) -> str:
     if isinstance(tree, TensorExpr):
         return f"it holds one tensor, {tree.spec}, without a name"
     names = [name for name, _ in children(tree)]
     if not names:
-        return f"it holds an object of {tree}" if isinstance(tree, Placeholder) else "it holds nothing"
+        return f"it holds {_without_names(tree)}"
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return f"it holds {', '.join(f'`{name}`' for name in names[:8])}{more}"
 

@@ -72,12 +72,16 @@ class SafetensorsSink(Sink):
         extra = rest.extra if rest is not None else {}
         if extra:
             names = _listed(extra)
-            report(f"safetensors holds tensors only, and {names} is none", "`format: torch` holds it")
+            verb, pronoun = ("is none", "it") if len(extra) == 1 else ("are none", "them")
+            report(f"safetensors holds tensors only, and {names} {verb}", f"`format: torch` holds {pronoun}")
         if "__metadata__" in subject.entries:
             report("a tensor named `__metadata__` would make the file unreadable", "`rename` gives it another name")
         odd = [key for key in subject.entries if not _encodable(key)]
         if odd:
-            report(f"safetensors keys are Unicode text, and {_listed(odd)} is not", "`rename` gives it another name")
+            report(
+                f"safetensors keys are Unicode text, and {_listed(odd)} {'is' if len(odd) == 1 else 'are'} not",
+                "`rename` gives another name",
+            )
         for name in sorted({entry.spec.dtype.name for entry in subject.entries.values()} - set(_NAMES)):
             keys = [key for key, entry in subject.entries.items() if entry.spec.dtype.name == name]
             report(

@@ -54,6 +54,9 @@ def resolve(output: Output, base: Path, provenance: Mapping[str, str] | None = N
     Raises:
         SurgeryError: code ``output-format``: an unknown suffix, a size that is none, shards of a format without them.
     """
+    if "://" in output.path:
+        note = "write a file, and move it there with a program that can"
+        raise fail("output", f"`{output.path}` is an address, and outputs are files", output.span, (note,))
     path = Path(output.base or base, os.path.expanduser(output.path))
     limit = None if output.shard_size is None else parse_size(output.shard_size, output)
     ends = output.path.endswith(("/", os.sep))

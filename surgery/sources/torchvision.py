@@ -76,7 +76,11 @@ class Torchvision(Source):
         from surgery.sources.checkpoint import CheckpointSource
 
         loaded = CheckpointSource(where).open(context)
-        return load_into(subject, loaded.entries, context, rest=loaded.rest, name=str(where))
+        outer, context.here = context.here, where.span or context.here
+        try:
+            return load_into(subject, loaded.entries, context, rest=loaded.rest, name=str(where))
+        finally:
+            context.here = outer
 
     def describe(self) -> str:
         """``torchvision resnet50, IMAGENET1K_V2``."""

@@ -48,3 +48,17 @@ def test_an_output_that_exists(place, surgery, golden):
     golden("cli/errors/output_exists", surgery("run recipe.yaml -p weights=model.safetensors"))
     assert (place / "out.safetensors").read_text() == "mine"
     assert surgery("run recipe.yaml -p weights=model.safetensors --force").endswith("--- exit 0\n")
+
+
+def test_hundreds_of_errors_are_not_all_printed(place, surgery):
+    rules = "".join(f"      a{i} > b{i}\n" for i in range(300))
+    (place / "many.yaml").write_text(f"source: {{checkpoint: model.safetensors}}\nsteps:\n  - rename: |\n{rules}")
+    said = surgery("plan many.yaml")
+    assert said.count("error[") == 20
+    assert "… and 280 more; --json prints all\n--- exit 2" in said
+    assert surgery("plan many.yaml --json").count('"code": "rule-syntax"') == 300
+
+
+def test_a_word_of_one_choice(place, surgery):
+    (place / "r.yaml").write_text("source: {checkpoint: {path: model.safetensors, trust: true}}\n")
+    assert "error[wrong-type]: `data` stands here, not true" in surgery("check r.yaml")

@@ -169,3 +169,19 @@ def test_separators_that_make_no_keys(keys, saved):
 def test_two_ways_to_one_key(saved):
     with pytest.raises(SurgeryError, match=r"two entries of `a\.pt` have the key `a\.b`"):
         choose(saved({"a.b": torch.ones(2), "a": {"b": torch.ones(2)}}), ".")
+
+
+@pytest.mark.parametrize(
+    ("tree", "what"),
+    [
+        ({}, "nothing"),
+        (None, "nothing"),
+        ({b"x": torch.ones(2)}, "a mapping whose keys are no texts"),
+        ("abc", "one value of the type str"),
+    ],
+)
+def test_what_is_there_where_nothing_can_be_named(tmp_path, tree, what):
+    torch.save(tree, tmp_path / "x.pth")
+    checkpoint = read(tmp_path / "x.pth")
+    with pytest.raises(SurgeryError, match=f"it holds {what}"):
+        choose(checkpoint, None)

@@ -94,7 +94,9 @@ def test_outputs_are_checked_together(tmp_path):
     found = "\n\n".join(str(d) for d in context.diagnostics).replace(str(tmp_path), "…")
     codes = [d.code for d in context.diagnostics]
     assert codes == ["output-exists", "output", "output", "output", "output-exists", "output"], found
-    assert [d.severity for d in context.diagnostics] == ["warning", "error", "error", "error", "warning", "error"], found
+    assert [d.severity for d in context.diagnostics] == ["warning", "error", "error", "error", "warning", "error"], (
+        found
+    )
     assert not (tmp_path / "a.pt").exists()
 
 
@@ -108,3 +110,12 @@ def test_tensors_without_bytes(tmp_path, path, dtype):
     (found,) = context.diagnostics
     assert found.code == "not-in-this-format"
     assert found.message.startswith(r"`w\x1b` is ")
+
+
+@pytest.mark.parametrize("path", ["/", "x" * 300 + ".pth", "x/" * 3000 + "x.pth", "https://example.org/x.pth"])
+def test_what_no_file_can_be_called(path, tmp_path):
+    context = Context(directory=tmp_path)
+    check_outputs([Output(path)], Subject({}), context)
+    codes = [diagnostic.code for diagnostic in context.diagnostics]
+    assert codes == (["output-exists"] if path == "/" else ["output"])
+    assert not any(tmp_path.iterdir())

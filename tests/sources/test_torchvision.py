@@ -227,3 +227,14 @@ def test_torchvisions_own_loading_is_as_before(hub: Callable[..., Path]) -> None
     Torchvision("resnet18", "IMAGENET1K_V1").open(Context())
     state = get_model_weights("resnet18").IMAGENET1K_V1.get_state_dict(progress=False)
     assert not state["fc.weight"].is_meta
+
+
+def test_weights_that_do_not_fit_are_told_at_their_place(tmp_path: Path) -> None:
+    save_file({"a": torch.ones(2)}, tmp_path / "other.safetensors")
+    text = "source: {torchvision: resnet18, weights: other.safetensors}\n"
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(SurgeryError, match="load-mismatch") as caught:
+        surgery.load(tmp_path / "r.yaml").plan()
+    span = caught.value.diagnostics[0].span
+    assert span is not None
+    assert text[span.column - 1 :].startswith("other.safetensors")
