@@ -1,0 +1,1 @@
+"""Benchmarks: whole processes in paired runs, against what a user would do by hand. They judge nothing."""
