@@ -16,11 +16,12 @@ __all__ = ["Context", "Drop", "RunCheck"]
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A source tensor that does not reach the result: what took it away, and its key at that time."""
+    """A source tensor that does not reach the result: what took it away, and the entry that it was until then."""
 
     origins: tuple[Origin, ...]
     touch: Touch
     consumed: bool = False
+    entry: Entry | None = None
 
 
 class RunCheck(Protocol):
@@ -75,7 +76,7 @@ class Context:
 
     def drop(self, entry: Entry, touch: Touch, *, consumed: bool = False) -> None:
         """Account for a tensor that goes no further under its own key."""
-        self.drops.append(Drop(entry.origins, touch, consumed))
+        self.drops.append(Drop(entry.origins, touch, consumed, entry))
 
     @property
     def failed(self) -> bool:

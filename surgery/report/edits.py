@@ -122,11 +122,11 @@ def _begins_before(slot: _Slot, span: Span | None) -> bool:
 
 
 def touches_of(
-    entries: Iterable[Entry], drops: Iterable[Drop], before: Mapping[Origin, Spec]
+    entries: Iterable[Entry], drops: Sequence[Drop], before: Mapping[Origin, Spec]
 ) -> Iterator[tuple[Touch, Change]]:
-    """Everything that was done to a tensor, once, in the order of the keys."""
+    """Everything that was done to a tensor, once, in the order of the keys; then to those that did not stay."""
     seen: set[int] = set()
-    for entry in entries:
+    for entry in (*entries, *(drop.entry for drop in drops if drop.entry is not None)):
         found = []
         then = str(entry.spec)
         for touch in reversed(entry.trail):

@@ -24,7 +24,8 @@ __all__ = ["Tie"]
 class Tie(Step):
     """Make keys one tensor: what the left side selects takes the tensor under the key on the right side.
 
-    Shapes and dtypes are equal. What stood under the left key goes. In a model both names are then one parameter.
+    Shapes and dtypes are equal. What stood under the left key goes; a key that is not there yet is made with ``copy``
+    first. In a model both names are then one parameter.
     """
 
     example: ClassVar[str] = 'tie: "lm_head.weight -> embed.weight"'
@@ -48,7 +49,7 @@ class Tie(Step):
                 context.remarks.append(f"`{key}` is tied to `{target}` already")
             else:
                 touch = Touch("tie", f"{key} is {target}", rule.span)
-                context.drop(entry, touch)
+                context.drop(entry, Touch("tie", f"{key}: its own tensor goes", rule.span))
                 entries[key] = Entry(
                     other.expr, other.origins, (*other.trail, touch), entry.kind, other.requires_grad, other.device
                 )

@@ -18,7 +18,7 @@ from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Subject
 from surgery.text import SourceFileText, Text
 
-PLAIN = {"rename": "key", "convert": "key", "copy": "key", "cast": "cast"}
+PLAIN = {"rename": "key", "convert": "key", "copy": "key", "cast": "cast", "tie": "tie"}
 
 
 def spec(*shape: int, dtype: str = "float32") -> Spec:

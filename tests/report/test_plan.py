@@ -22,3 +22,16 @@ def test_a_plan_of_a_thousand_tensors_fits_a_screen(make_plan, vit):
     steps = 'rename: "m.*.module.** -> *.**"\nconvert: *.blocks.{i}.attn.qkv -> *.l.{i}.(q|k|v) via chunk(dim=0)'
     lines = plan_lines(make_plan(many, steps.replace('"', "")))
     assert len(lines) < 50
+
+
+def test_what_was_done_to_what_did_not_stay_is_told(make_plan, vit):
+    """A tensor that a later step takes away was renamed and copied all the same."""
+    key = "module.head.weight"
+    assert key in vit
+    lines = plan_text(make_plan(vit, f"copy: {key} -> lm.weight\nrename: lm -> lm_head\ntie: lm_head.weight -> {key}"))
+    assert "changes nothing" not in lines
+    assert [line for line in lines.splitlines() if "lm" in line and line.startswith(" " * 12)] == [
+        "            lm.weight -> lm_head.weight",
+        f"            lm_head.weight is {key}",
+        "            lm_head.weight  its own tensor goes",
+    ]
