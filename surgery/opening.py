@@ -12,6 +12,7 @@ from surgery.sources.base import Source
 from surgery.sources.given import Given
 from surgery.steps.load import Load
 from surgery.tensors.subject import Entry, Origin, Subject
+from surgery.wording import listed
 
 if TYPE_CHECKING:
     from surgery.recipe import Bound
@@ -29,8 +30,7 @@ def open_sources(bound: Bound, context: Context) -> Subject:
         return _open_together(bound.sources, context)
     source = bound.source or _given(context)
     if bound.source is not None and context.given and not _uses_given(bound):
-        names = ", ".join(f"`{name}`" for name in context.given)
-        raise fail("not-given", f"the recipe has a source of its own, and {names} is given too")
+        raise fail("not-given", f"the recipe has a source of its own, and {listed(context.given)} is given too")
     return source.open(context)
 
 

@@ -17,6 +17,7 @@ from surgery.sinks.target import check_outputs
 from surgery.steps.sequence import apply_steps
 from surgery.tensors.expr import Held, Initial, leaves
 from surgery.tensors.subject import Subject
+from surgery.wording import listed
 
 if TYPE_CHECKING:
     from surgery.recipe import Bound, Recipe
@@ -89,11 +90,8 @@ def _check_values(subject: Subject, context: Context) -> None:
         and any(isinstance(leaf, Held) and getattr(leaf.tensor, "is_meta", False) for leaf in leaves(entry.expr))
     ]
     if hollow:
-        listed = ", ".join(f"`{key}`" for key in hollow[:5]) + (
-            f" and {len(hollow) - 5} more" if len(hollow) > 5 else ""
-        )
         note = "a model built on the meta device gets its values from a `load` step"
-        context.report("no-values", f"{listed}: given on the meta device, so without values", notes=(note,))
+        context.report("no-values", f"{listed(hollow, 5)}: given on the meta device, so without values", notes=(note,))
 
 
 def _remark_rest(subject: Subject, context: Context) -> None:
@@ -101,10 +99,8 @@ def _remark_rest(subject: Subject, context: Context) -> None:
     rest = subject.rest
     names = [name for name, _ in children(rest.tree) if name != rest.entry[0]] if rest and rest.entry else []
     if names:
-        listed = ", ".join(f"`{name}`" for name in names[:4]) + (
-            f" and {len(names) - 4} more" if len(names) > 4 else ""
-        )
-        context.remarks.append(f"left behind: {listed} of the checkpoint; `container: keep` takes them along")
+        left = listed(names, 4)
+        context.remarks.append(f"left behind: {left} of the checkpoint; `container: keep` takes them along")
 
 
 def _announce(subject: Subject) -> None:

@@ -11,6 +11,7 @@ from surgery.content import FORMAT
 from surgery.document.emit import emit, scalar
 from surgery.formatting import SCHEMA_LINE, format_recipe
 from surgery.lang.path import Literal, Path, Segment
+from surgery.wording import counted
 
 __all__ = ["new_recipe"]
 
@@ -80,10 +81,7 @@ def _steps(tensors: Mapping[str, tuple[int, ...]] | None, *, is_model: bool) -> 
     if len(children) > _MOST or "" in children:
         rules = ["** -> **"]
     else:
-        rules = [
-            f"{_path(child)} -> {_path(child)}  # {count} tensor{'s' * (count != 1)}"
-            for child, count in children.items()
-        ]
+        rules = [f"{_path(child)} -> {_path(child)}  # {counted(count, 'tensor')}" for child, count in children.items()]
     return _block(rules, "rename", before="  - unwrap: true\n" if wrapper else "")
 
 

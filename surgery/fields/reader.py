@@ -11,6 +11,7 @@ from surgery.diagnostics import Diagnostic, Span
 from surgery.document import ListNode, MapNode, Node, Scalar
 from surgery.fields.declare import Field, fields_of, main_field
 from surgery.suggest import did_you_mean
+from surgery.wording import listed
 
 __all__ = ["OPEN", "Declared", "Open", "Reader", "parameters_in"]
 
@@ -122,9 +123,7 @@ class Reader:
             return True
         near = did_you_mean(name, self.parameters)
         declared = (
-            f"declared are {', '.join(f'`{p}`' for p in self.parameters)}"
-            if self.parameters
-            else (f"declare it: `params: {{{name}: …}}`")
+            f"declared are {listed(self.parameters)}" if self.parameters else (f"declare it: `params: {{{name}: …}}`")
         )
         self.report("parameter", f"there is no parameter `{name}`", span, (near or declared,))
         return False
@@ -138,7 +137,7 @@ class Reader:
         if isinstance(node, MapNode) and not (alone and alone.kind.takes(node) and not self._names_any(cls, node)):
             return self._from_mapping(cls, node, set(skip))
         if alone is None:
-            names = ", ".join(f"`{f.name}`" for f in fields_of(cls))
+            names = listed(f.name for f in fields_of(cls))
             self.report("wrong-type", f"a mapping stands here, with {names}", node.span)
             return None
         before = len(self.diagnostics)
@@ -171,8 +170,8 @@ class Reader:
         """Report a key that means nothing where it stands."""
         known = list(known)
         near = did_you_mean(word, known)
-        listed = f"known here: {', '.join(f'`{name}`' for name in known)}"
-        self.report("unknown-word", f"`{word}` means nothing here", node.span, (near or listed,))
+        note = near or f"known here: {listed(known)}"
+        self.report("unknown-word", f"`{word}` means nothing here", node.span, (note,))
 
     def _missing(self, cls: type, given: set[str], span: Span) -> bool:
         lacking: list[Field] = [f for f in fields_of(cls) if f.required and f.attribute not in given]

@@ -26,6 +26,7 @@ from surgery.diagnostics import Span, SurgeryError, fail
 from surgery.files.exchange import exchange
 from surgery.files.failures import output_errors
 from surgery.files.litter import hold, still_named, sweep, temporary_name, unlink_tree
+from surgery.wording import listed
 
 __all__ = ["DirectoryDraft", "Draft", "FileDraft", "check_directory", "check_file", "follow"]
 
@@ -269,9 +270,8 @@ def check_directory(path: Path, overwrite: bool, replaceable: Callable[[str], bo
         raise _already_there(path, span)
     foreign = [name for name in names if not (replaceable(name) and (path / name).is_file())]
     if foreign:
-        listed = ", ".join(f"`{name}`" for name in foreign[:3]) + (", …" if len(foreign) > 3 else "")
         notes = ("write to a new directory, and copy there what should stand beside the weights",)
-        raise fail("output", f"`{path}` holds what would be lost: {listed}", span, notes)
+        raise fail("output", f"`{path}` holds what would be lost: {listed(foreign, 3)}", span, notes)
 
 
 def _check_parents(path: Path, span: Span | None) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from surgery.diagnostics import fail
+from surgery.wording import listed
 
 __all__ = ["the_checkpoint_in"]
 
@@ -36,11 +37,11 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
             raise _ambiguous(name, [*indexes, *singles])
         return directory / indexes[0]
     if not files:
-        raise fail("not-a-checkpoint", f"there is no checkpoint in the directory `{name}`", notes=[_listed(present)])
+        raise fail("not-a-checkpoint", f"there is no checkpoint in the directory `{name}`", notes=[_content(present)])
     if len(files) > 1:
         if all(_is_shard(file) for file in files):
             message = f"`{name}` holds {len(files)} shards, and no index that says what is in them"
-            raise fail("shards", message, notes=[_listed(present)])
+            raise fail("shards", message, notes=[_content(present)])
         raise _ambiguous(name, files)
     return directory / files[0]
 
@@ -56,13 +57,12 @@ def _is_shard(file: str) -> bool:
 
 
 def _ambiguous(name: str, found: list[str]) -> Exception:
-    listed = ", ".join(f"`{entry}`" for entry in found[:8])
     note = f"name one of them, as in `{os.path.join(name, found[0])}`"
-    return fail("several-checkpoints", f"the directory `{name}` holds several checkpoints: {listed}", notes=[note])
+    message = f"the directory `{name}` holds several checkpoints: {listed(found, 8)}"
+    return fail("several-checkpoints", message, notes=[note])
 
 
-def _listed(present: list[str]) -> str:
+def _content(present: list[str]) -> str:
     if not present:
         return "it is empty"
-    more = f" and {len(present) - 8} more" if len(present) > 8 else ""
-    return f"in it: {', '.join(f'`{entry}`' for entry in present[:8])}{more}"
+    return f"in it: {listed(present, 8)}"

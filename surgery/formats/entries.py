@@ -19,6 +19,7 @@ from surgery.formats.nodes import children, is_container, is_module, tensor_like
 from surgery.formats.survey import ROOT, Candidate, Survey, candidates
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
+from surgery.wording import listed
 
 __all__ = ["ROOT", "Candidate", "StateDict", "candidates", "choose"]
 
@@ -139,8 +140,7 @@ def _what_is_there(tree: Any) -> str:
     names = [name for name, _ in children(tree)]
     if not names:
         return f"it holds {_without_names(tree)}"
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"it holds {', '.join(f'`{name}`' for name in names[:8])}{more}"
+    return f"it holds {listed(names, 8)}"
 
 
 # taking

@@ -21,6 +21,7 @@ from surgery.formats.limits import DEFAULT_LIMITS, Limits
 from surgery.formats.safetensors import ALIASES, restore_aliases
 from surgery.formats.strict_json import NotStrict, parse
 from surgery.tensors.expr import TensorExpr
+from surgery.wording import listed
 
 __all__ = ["Sharded", "index_of", "shard_names"]
 
@@ -132,15 +133,10 @@ def _agree(file: File, name: str, shard: Checkpoint, keys: list[str]) -> None:
     # a tied name is an alias in its shard, and the index names what is stored
     tied = {shard.tree[key] for key in promised & there}
     if missing := sorted(promised - there):
-        message = f"`{file.name}` says that `{name}` holds {_listed(missing)}, and it does not"
+        message = f"`{file.name}` says that `{name}` holds {listed(missing, 3)}, and it does not"
         raise fail("shards", message)
     if unlisted := sorted(key for key in there - promised if shard.tree[key] not in tied):
-        raise fail("shards", f"`{name}` holds {_listed(unlisted)}, which `{file.name}` does not list")
-
-
-def _listed(keys: list[str]) -> str:
-    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return ", ".join(f"`{key}`" for key in keys[:3]) + more
+        raise fail("shards", f"`{name}` holds {listed(unlisted, 3)}, which `{file.name}` does not list")
 
 
 def _common_metadata(index: Mapping[str, Any], shards: list[Checkpoint]) -> dict[str, str]:

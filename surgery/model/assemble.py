@@ -14,6 +14,7 @@ from surgery.model.building import LAZY, is_opaque
 from surgery.model.placement import place
 from surgery.model.skeleton import Skeleton, copied
 from surgery.tensors.subject import Entry, Subject
+from surgery.wording import listed
 
 __all__ = ["assemble"]
 
@@ -107,9 +108,8 @@ def _check_values(model: nn.Module, subject: Subject) -> None:
                 f"{path}.{name}".lstrip(".") for name, value in plain.items() if value is not None and value.is_meta
             ]
     if bare:
-        listed = ", ".join(f"`{key}`" for key in bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
         note = "a model built on the meta device gets its values from a `load` step"
-        raise fail("no-values", f"{listed}: on the meta device, so without values", notes=(note,))
+        raise fail("no-values", f"{listed(bare, 5)}: on the meta device, so without values", notes=(note,))
 
 
 def _set_extra_state(model: nn.Module, subject: Subject) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from surgery.model.inherit import parameters_of
 from surgery.model.old import is_plain, plain_attributes
 from surgery.suggest import did_you_mean
+from surgery.wording import listed
 
 __all__ = ["AttributeProblem", "set_attribute"]
 
@@ -54,8 +55,8 @@ def _no_such(module: nn.Module, name: str, known: dict[str, Any]) -> AttributePr
     if inspect.getattr_static(module, name, None) is not None:
         return AttributeProblem(f"`{name}` of a {cls} is no number, text or list that could be set")
     near = did_you_mean(name, known)
-    listed = f"it has {', '.join(f'`{k}`' for k in known)}" if known else "it has none that could be set"
-    return AttributeProblem(f"a {cls} has no attribute `{name}`", near or listed)
+    has = f"it has {listed(known)}" if known else "it has none that could be set"
+    return AttributeProblem(f"a {cls} has no attribute `{name}`", near or has)
 
 
 def _wanted(module: nn.Module, name: str, old: Any) -> type | None:

@@ -16,6 +16,7 @@ from surgery.planning.pipeline import Pipeline, argument, bind_operation
 from surgery.tensors.expr import Computed, TensorExpr
 from surgery.tensors.spec import Spec, format_shape
 from surgery.tensors.subject import Entry, Touch
+from surgery.wording import listed
 
 __all__ = ["Carried", "carry", "check_carry"]
 
@@ -74,7 +75,7 @@ def carry(rule: Rule, path: str, old: Mapping[str, Entry], new: Mapping[str, Ent
         source = old.get(name)
         if source is None:
             if op is None:
-                notes = (f"the old layer has {', '.join(f'`{n}`' for n in old) or 'no tensors'}",)
+                notes = (f"the old layer has {listed(old) or 'no tensors'}",)
                 message = f"`with old`: the old layer has no `{name}`, which the new one needs"
                 wrong.append(Diagnostic("carry", message, span, notes))
             continue
@@ -85,9 +86,8 @@ def carry(rule: Rule, path: str, old: Mapping[str, Entry], new: Mapping[str, Ent
             continue
         entries[name] = _entry(path, name, entry, source, expr, rule)
     if not wrong and not entries:
-        listed = ", ".join(f"`{name}`" for name in new) or "nothing"
         message = "the old and the new layer have no tensor of the same name"
-        wrong.append(Diagnostic("carry", message, span, (f"the new one has {listed}",)))
+        wrong.append(Diagnostic("carry", message, span, (f"the new one has {listed(new) or 'nothing'}",)))
     if wrong:
         raise SurgeryError(wrong)
     return Carried(entries, frozenset(entries))

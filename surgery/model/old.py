@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from surgery.suggest import did_you_mean
+from surgery.wording import listed
 
 __all__ = ["is_plain", "old_value", "plain_attributes"]
 
@@ -76,5 +77,5 @@ def _no_such(module: nn.Module, path: str, word: str) -> LookupError:
         )
     known = plain_attributes(module)
     near = did_you_mean(word, known)
-    listed = f"it has {', '.join(f'`{k}`' for k in known)}" if known else "it has no plain attributes"
-    return LookupError(f"`{path}`, a {name}, has no plain attribute `{word}`", near or listed)
+    has = f"it has {listed(known)}" if known else "it has no plain attributes"
+    return LookupError(f"`{path}`, a {name}, has no plain attribute `{word}`", near or has)

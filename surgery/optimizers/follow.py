@@ -16,6 +16,7 @@ from surgery.planning.context import Context
 from surgery.tensors.expr import TensorExpr, detach
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Subject
+from surgery.wording import listed
 
 __all__ = ["follow_optimizers"]
 
@@ -155,8 +156,7 @@ class _Following:
         """What became of the optimizer, for the plan."""
         begins = ""
         if self.new:
-            shown = ", ".join(self.new[:3]) + (f" and {len(self.new) - 3} more" if len(self.new) > 3 else "")
-            begins = f"; new in it: {shown}"
+            begins = f"; new in it: {listed(self.new, 3, mark='')}"
         gone = len(self.numbers) - self.kept
         return f"{name}: {self.kept} parameters keep their state, that of {gone} goes{begins}"
 

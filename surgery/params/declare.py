@@ -13,6 +13,7 @@ from surgery.fields.reader import parameters_in
 from surgery.params.param import REQUIRED, Param, check_value
 from surgery.params.types import TYPES, ParamType, type_of
 from surgery.suggest import did_you_mean
+from surgery.wording import listed
 
 __all__ = ["depends_on", "read_params"]
 
@@ -77,7 +78,7 @@ def _from_mapping(name: str, key: Scalar, node: MapNode) -> Param:
     wrong: list[Diagnostic] = []
     for word, _ in node.pairs:
         if word.value not in _WORDS:
-            near = did_you_mean(str(word.value), _WORDS) or f"known here: {', '.join(f'`{w}`' for w in _WORDS)}"
+            near = did_you_mean(str(word.value), _WORDS) or f"known here: {listed(_WORDS)}"
             wrong.append(Diagnostic("unknown-word", f"`{word.value}` means nothing here", word.span, (near,)))
     if wrong:
         raise SurgeryError(wrong)

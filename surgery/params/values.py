@@ -14,6 +14,7 @@ from surgery.params.declare import depends_on
 from surgery.params.param import REQUIRED, Param, check_value
 from surgery.params.pointer import NotThere, read_pointer
 from surgery.suggest import did_you_mean
+from surgery.wording import listed
 
 __all__ = ["bind_params"]
 
@@ -62,7 +63,7 @@ class _Binder:
         param = self.params.get(name)
         if param is None:
             span = argument.file.span(0, 0, len(name)) if argument else None
-            declared = f"its parameters: {', '.join(f'`{p}`' for p in self.params)}"
+            declared = f"its parameters: {listed(self.params)}"
             note = did_you_mean(name, self.params) or (declared if self.params else "it has none")
             self.reader.report("parameter-value", f"the recipe has no parameter `{name}`", span, (note,))
             return

@@ -10,6 +10,7 @@ from surgery.planning.context import Context
 from surgery.planning.gather import Taken
 from surgery.planning.selecting import Choice, RuleSet, type_test
 from surgery.tensors.subject import Subject
+from surgery.wording import listed
 
 __all__ = ["Assignment", "selectors_of"]
 
@@ -80,9 +81,8 @@ class Assignment:
             t.key for others in taken[1:] for t in others if t.key not in used and (left is None or t.key in left)
         ]
         if lonely:
-            shown = f"`{lonely[0]}`" + (f" and {len(lonely) - 1} more" if len(lonely) > 1 else "")
             verb = "have" if len(lonely) > 1 else "has"
-            message = f"{shown} {verb} no partner among what `{rule.left.selectors[0]}` selects"
+            message = f"{listed(lonely, 1)} {verb} no partner among what `{rule.left.selectors[0]}` selects"
             self._context.report("incomplete-group", message, rule.span)
         elif not used and all(taken) and not rule.optional:
             message = f"this rule joins nothing: `{taken[0][0].key}` has no partner, nor has any other key"

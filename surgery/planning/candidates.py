@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from surgery.collapse import collapse
 from surgery.lang.path import print_literal
-from surgery.planning.differences import Differences, Words, keys, topmost
+from surgery.planning.differences import Differences, Words, topmost
+from surgery.wording import counted
 
 __all__ = ["candidates", "exceptions"]
 
@@ -36,7 +37,9 @@ def candidates(differences: Differences, words: Words) -> list[str]:
 def _separators(missing: Sequence[str], unexpected: Sequence[str]) -> list[str]:
     wanted = set(missing)
     met = sum(key.replace("/", ".") in wanted for key in unexpected if "/" in key)
-    return [f'{keys(met)} would meet with `separator: "/"` in the source'] if 2 * met > len(wanted) else []
+    if 2 * met <= len(wanted):
+        return []
+    return [f'{counted(met, "key")} would meet with `separator: "/"` in the source']
 
 
 def _prefix_there(differences: Differences, words: Words) -> list[str]:
@@ -48,7 +51,8 @@ def _prefix_there(differences: Differences, words: Words) -> list[str]:
     rename = _rename(f"{prefix}.**", "**")
     if everything:
         unwrap = " or `unwrap: true`" if set(prefix.split(".")) <= _WRAPPERS else ""
-        return [f"all {keys(len(differences.found))} of {words.found} begin with `{prefix}.`: {rename}{unwrap}"]
+        found = counted(len(differences.found), "key")
+        return [f"all {found} of {words.found} begin with `{prefix}.`: {rename}{unwrap}"]
     return [f"{count} of the missing keys stand below `{prefix}` in {words.found}: {rename}"]
 
 
@@ -96,7 +100,7 @@ def _modules(differences: Differences, words: Words) -> list[str]:
     notes = []
     for (here, there), count in [(pair, count) for pair, count in found_pairs if pair is not None][:2]:
         shown = f"{words.wanted} has `{here}` where {words.found} has `{there}`"
-        notes.append(f"{shown} ({keys(count)} of equal shape): {_rename(there, here)}")
+        notes.append(f"{shown} ({counted(count, 'key')} of equal shape): {_rename(there, here)}")
     return notes
 
 

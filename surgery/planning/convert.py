@@ -25,6 +25,7 @@ from surgery.planning.shape import Shape
 from surgery.tensors.expr import Computed, TensorExpr, detach
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Touch
+from surgery.wording import listed
 
 __all__ = ["Conversion", "Made", "Move", "check_conversion"]
 
@@ -173,9 +174,8 @@ def _filled(members: Sequence[TensorExpr | None], pipeline: Pipeline) -> tuple[T
 
 def _explained(diagnostic: Diagnostic, rule: Rule, sources: Sequence[str], entries: Mapping[str, Entry]) -> Diagnostic:
     """The error of a group, with the tensors that are in it."""
-    shapes = [f"`{key}` {entries[key].spec}" for key in sources[:4]]
-    more = f" and {len(sources) - 4} more" if len(sources) > 4 else ""
-    notes = (*diagnostic.notes, f"for {', '.join(shapes)}{more}")
+    tensors = (f"`{key}` {entries[key].spec}" for key in sources)
+    notes = (*diagnostic.notes, f"for {listed(tensors, 4, mark='')}")
     return Diagnostic(diagnostic.code, diagnostic.message, diagnostic.span or rule.span, notes)
 
 

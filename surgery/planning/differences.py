@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from surgery.collapse import collapse
 from surgery.tensors.spec import Spec, format_shape
+from surgery.wording import counted
 
 __all__ = ["Differences", "Row", "Words", "topmost"]
 
@@ -93,14 +94,9 @@ class Differences:
         return f"{format_shape(found.shape)} in {words.found}, {format_shape(wanted.shape)} in {words.wanted}"
 
 
-def keys(count: int) -> str:
-    """``1 key``, ``2 keys``."""
-    return f"{count} key{'s' * (count != 1)}"
-
-
 def _of(some: Collection[str], everything: Collection[str]) -> str:
     whole = len(some) == len(everything) > 1
-    return f"all {keys(len(some))}" if whole else f"{len(some)} of {keys(len(everything))}"
+    return f"all {counted(len(some), 'key')}" if whole else f"{len(some):,} of {counted(len(everything), 'key')}"
 
 
 def _said(spec: Spec | None) -> _Label:
@@ -121,7 +117,7 @@ def _rows(
 
 
 def _subtrees(pattern: str, count: int) -> Row:
-    return Row(f"{pattern}.**", f"all {keys(count)}", count)
+    return Row(f"{pattern}.**", f"all {counted(count, 'key')}", count)
 
 
 def topmost(found: Iterable[str], universe: Collection[str]) -> tuple[dict[str, int], list[str]]:
@@ -172,5 +168,5 @@ def _lines(rows: Sequence[Row], share: int) -> list[str]:
     width = min(_WIDEST, max(len(row.pattern) for row in shown))
     lines = [f"  {row.pattern:{width}}  {row.label}" for row in shown]
     if hidden:
-        lines.append(f"  … and {len(hidden)} more patterns ({keys(sum(row.count for row in hidden))})")
+        lines.append(f"  … and {len(hidden)} more patterns ({counted(sum(row.count for row in hidden), 'key')})")
     return lines

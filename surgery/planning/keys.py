@@ -14,6 +14,7 @@ from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.planning.failures import Failures
 from surgery.tensors.subject import Entry
+from surgery.wording import listed
 
 __all__ = ["KeyWriter", "NewKeys", "evaluation_error", "report_evaluation", "unselected"]
 
@@ -83,6 +84,5 @@ def report_evaluation(error: EvaluationError, rule: Rule, key: str, context: Con
 
 def unselected(keys: Sequence[str], context: Context) -> None:
     """The error of ``rest: error``, at the step."""
-    shown = ", ".join(f"`{key}`" for key in keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
     note = "`rest: error` asks for all keys"
-    context.report("unselected-keys", f"no rule of this step selects {shown}", notes=(note,))
+    context.report("unselected-keys", f"no rule of this step selects {listed(keys, 5)}", notes=(note,))

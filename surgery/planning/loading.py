@@ -23,6 +23,7 @@ from surgery.planning.selecting import facts_of, type_test
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr, detach
 from surgery.tensors.subject import Entry, Subject, Touch
+from surgery.wording import listed
 
 __all__ = ["load_into"]
 
@@ -247,7 +248,7 @@ class _Loading:
             self.context.report("load-mismatch", message, notes=[*notes, allow] if allow else notes)
         self.adaptations.report(self.context)
         if self._complete:
-            shown = ", ".join(f"`{key}`" for key in self._complete[:3]) + (", …" if len(self._complete) > 3 else "")
+            shown = listed(self._complete, 3)
             self.context.remarks.append(f"{shown} came by a tie: {self.words.found} has another name of the tensor")
         if self._counters:
             what = f"{self._counters} `num_batches_tracked`"

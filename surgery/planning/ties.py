@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from surgery.planning.context import Context
 from surgery.tensors.subject import Subject
+from surgery.wording import listed
 
 __all__ = ["remark_broken_ties", "remark_parted_names"]
 
@@ -15,8 +16,7 @@ def remark_broken_ties(subject: Subject, outcome: Mapping[str, frozenset[int]], 
     for names in subject.ties():
         staying = [name for name in names if name in outcome]
         if len({outcome[name] for name in staying}) > 1:
-            shown = ", ".join(f"`{name}`" for name in staying)
-            context.remarks.append(f"{shown} are one tensor before `{step}`, and are no longer tied after it")
+            context.remarks.append(f"{listed(staying)} are one tensor before `{step}`, and are no longer tied after it")
 
 
 def remark_parted_names(subject: Subject, renamed: Mapping[str, str], context: Context) -> None:
@@ -25,5 +25,5 @@ def remark_parted_names(subject: Subject, renamed: Mapping[str, str], context: C
         moved = [name for name in names if name in renamed]
         stayed = [name for name in names if name not in renamed]
         if moved and stayed:
-            new = ", ".join(f"`{renamed[name]}`" for name in moved)
-            context.remarks.append(f"{new} stays tied to {', '.join(f'`{name}`' for name in stayed)}")
+            new = listed(renamed[name] for name in moved)
+            context.remarks.append(f"{new} stays tied to {listed(stayed)}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from surgery.diagnostics import Diagnostic
 from surgery.report.lines import Line, piece
 from surgery.report.table import Cell, table
+from surgery.wording import counted
 
 __all__ = ["check_lines"]
 
@@ -22,11 +23,7 @@ def check_lines(found: Mapping[str, Sequence[Diagnostic]]) -> list[Line]:
     for name, diagnostics in found.items():
         errors = sum(diagnostic.severity == "error" for diagnostic in diagnostics)
         warnings = len(diagnostics) - errors
-        counts = [f"{count} {what}{'s' * (count != 1)}" for count, what in _counts(errors, warnings) if count]
+        counts = [counted(count, what) for count, what in ((errors, "error"), (warnings, "warning")) if count]
         verdict = piece(", ".join(counts), "error" if errors else "warning") if counts else piece("ok", "good")
         rows.append([name, verdict])
     return table(rows)
-
-
-def _counts(errors: int, warnings: int) -> list[tuple[int, str]]:
-    return [(errors, "error"), (warnings, "warning")]

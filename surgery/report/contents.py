@@ -9,6 +9,7 @@ from surgery.formats.contents import Blob, Placeholder, Storage
 from surgery.formats.nodes import children, is_container, is_optimizer, scalar_value
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.spec import format_bytes
+from surgery.wording import counted, listed
 
 __all__ = ["describe", "tensors_below"]
 
@@ -45,7 +46,7 @@ def describe(node: Any) -> str:
     if found:
         what = str(node) if isinstance(node, Placeholder) else "mapping" if isinstance(node, Mapping) else "list"
         size = format_bytes(sum(tensor.spec.nbytes for tensor in found))
-        return f"{what} with {len(found)} tensor{'s' * (len(found) != 1)}, {size}"
+        return f"{what} with {counted(len(found), 'tensor')}, {size}"
     if isinstance(node, Mapping):
         return f"mapping: {_pairs(node)}" if node else "empty mapping"
     if isinstance(node, Placeholder) and scalar_value(node) is None:
@@ -61,12 +62,11 @@ def _optimizer(node: Mapping[str, Any]) -> str:
     size = format_bytes(sum(tensor.spec.nbytes for tensor in tensors_below(state)))
     slots = dict.fromkeys(name for _, one in children(state) if is_container(one) for name, _ in children(one))
     count = sum(1 for _ in children(state))
-    words = f"state of {count} parameter{'s' * (count != 1)}"
+    words = f"state of {counted(count, 'parameter')}"
     if slots:
         words += f" ({', '.join(sorted(slots))}), {size}"
     options = [f"lr {group['lr']}" for group in groups if isinstance(group, Mapping) and "lr" in group]
-    number = len(groups)
-    words += f"; {number} group{'s' * (number != 1)}"
+    words += f"; {counted(len(groups), 'group')}"
     return f"{words}: {', '.join(options[:4])}" if options else words
 
 
@@ -74,8 +74,7 @@ def _pairs(node: Mapping[Any, Any]) -> str:
     shown = [
         f"{key} {_short(value) if not is_container(value) or _flat(value) else '…'}" for key, value in node.items()
     ]
-    text = ", ".join(shown[:6])
-    return text + (f" and {len(shown) - 6} more" if len(shown) > 6 else "")
+    return listed(shown, 6, mark="")
 
 
 def _flat(node: Any) -> bool:

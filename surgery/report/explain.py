@@ -12,6 +12,7 @@ from surgery.report.lines import Line, line, piece
 from surgery.report.table import Cell, table
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Entry, Touch
+from surgery.wording import listed
 
 __all__ = ["explain_lines", "fates_of"]
 
@@ -75,10 +76,8 @@ def _source(fate: Fate) -> list[Line]:
     found = [line(piece(fate.origin.key, "title"), f"  of {source}  {fate.spec}")]
     style = {"dropped": "gone", "unused": "warning", "consumed": "changed"}.get(fate.outcome, "good")
     said = {"unused": "no step uses it, and it is not in the result"}.get(fate.outcome, "")
-    targets = list(fate.targets[:_MOST_TARGETS])
-    more = len(fate.targets) - len(targets)
-    if targets:
-        said = f"into {', '.join(targets)}{f' and {more} more' if more else ''}"
+    if fate.targets:
+        said = f"into {listed(fate.targets, _MOST_TARGETS, mark='')}"
     found.append(line("  ", piece(fate.outcome, style), f"  {said}" if said else ""))
     return found + _touches(_of_one(fate.origin.key, fate.touches))
 

@@ -12,12 +12,12 @@ from surgery.formats.entries import ROOT, StateDict
 from surgery.formats.nodes import children
 from surgery.report.contents import describe
 from surgery.report.lines import Line, line, piece
-from surgery.report.steps import tensors
 from surgery.report.table import Cell, table
 from surgery.report.tree import tree_lines
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.spec import format_bytes, format_shape
 from surgery.tensors.subject import tie_groups
+from surgery.wording import counted
 
 __all__ = ["Inspection", "inspect_lines"]
 
@@ -75,7 +75,7 @@ def _heading(state: StateDict) -> Line:
     for spec in distinct:
         sizes[spec.dtype.name] += spec.nbytes
     dtypes = ", ".join(name for name, _ in sizes.most_common())
-    numbers = f"{tensors(len(state.tensors))}, {sum(spec.numel for spec in distinct):,} values, "
+    numbers = f"{counted(len(state.tensors), 'tensor')}, {sum(spec.numel for spec in distinct):,} values, "
     numbers += f"{format_bytes(sum(spec.nbytes for spec in distinct))}, {dtypes}"
     name = ".".join(state.entry)
     return line(piece(name, "title"), "  ", numbers) if name and name != ROOT else line(numbers)

@@ -11,10 +11,11 @@ from surgery.planning.context import Context
 from surgery.report.edits import Change, RuleEdits, touches_of
 from surgery.report.lines import Line, line, piece
 from surgery.report.sentences import collapse_sentences
-from surgery.report.steps import sentence_lines, tensors
+from surgery.report.steps import sentence_lines
 from surgery.report.table import Cell, table
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Subject
+from surgery.wording import counted
 
 __all__ = ["Selected", "captures_of", "match_lines", "rule_effect", "rule_lines"]
 
@@ -52,7 +53,7 @@ def match_lines(
     selected: Sequence[Selected], subject: Subject, *, full: bool = False, columns: int | None = None
 ) -> list[Line]:
     """What was selected; with `full`, every key by itself, else equal layers collapsed."""
-    found = [line(piece(f"{len(selected)} of {tensors(len(subject.entries))}", "title"))]
+    found = [line(piece(f"{len(selected)} of {counted(len(subject.entries), 'tensor')}", "title"))]
     said = [(_sentence(one), one.spec) for one in selected]
     rows: list[list[Cell]] = []
     if full or len(selected) <= _FEW:
@@ -90,8 +91,8 @@ def rule_lines(effect: RuleEdits, subject: Subject, result: Subject, *, columns:
     """What a rule does to each key."""
     before, after = len(subject.entries), len(result.entries)
     untouched = sum(1 for entry in result.entries.values() if not entry.trail)
-    words = f"{tensors(before)} -> {tensors(after)}"
+    words = f"{counted(before, 'tensor')} -> {counted(after, 'tensor')}"
     modules = effect.count(module=True)
-    changed = f"  {modules:,} module{'s' * (modules != 1)}" if modules else ""
+    changed = f"  {counted(modules, 'module')}" if modules else ""
     head = line(piece(words, "title"), changed, piece(f"  {untouched:,} untouched", "quiet"))
     return [head, *sentence_lines(effect, columns=columns)]

@@ -15,11 +15,12 @@ from surgery.report.edits import edits_of
 from surgery.report.facts import devices_of, new_tensors, sources_of, totals_of, trained_of, untouched
 from surgery.report.lines import Line, line, piece, plain
 from surgery.report.recipe import words_of
-from surgery.report.steps import step_lines, tensors
+from surgery.report.steps import step_lines
 from surgery.report.subtrees import brief
 from surgery.report.table import Cell, table
 from surgery.report.text import wrapped
 from surgery.tensors.spec import format_bytes
+from surgery.wording import counted
 
 __all__ = ["cost_words", "plan_lines", "plan_text", "totals_words"]
 
@@ -71,7 +72,7 @@ def _sources(plan: Plan, columns: int | None) -> list[Line]:
         rows.append([Template(words_of(model)).safe_substitute(plan.params), "", ""])
     for source, specs in sources_of(plan).items():
         size = format_bytes(sum(spec.nbytes for spec in specs))
-        rows.append([PurePath(source).name or source, tensors(len(specs)), size])
+        rows.append([PurePath(source).name or source, counted(len(specs), "tensor"), size])
     beside = None if columns is None else columns - _LABEL
     return _labelled("source" if len(rows) == 1 else "sources", table(rows, "lrr", columns=beside))
 
@@ -82,7 +83,7 @@ def totals_words(plan: Plan) -> str:
     values = f"{totals.values:,} values" if totals.parameters is None else f"{totals.parameters:,} parameters"
     dtypes = [name if len(totals.dtypes) == 1 else f"{count:,} {name}" for name, count in totals.dtypes.items()]
     kind = "a model of " if plan.subject.skeleton is not None else ""
-    return f"{kind}{tensors(totals.tensors)}, {values}, {format_bytes(totals.nbytes)}, {' + '.join(dtypes)}"
+    return f"{kind}{counted(totals.tensors, 'tensor')}, {values}, {format_bytes(totals.nbytes)}, {' + '.join(dtypes)}"
 
 
 def _result(plan: Plan) -> list[Line]:
@@ -93,7 +94,7 @@ def _account(plan: Plan) -> list[Line]:
     """What became of the source tensors, what is new, what is tied, and where everything goes."""
     ledger = account(plan)
     entries = plan.subject.entries
-    found = _labelled("untouched", [line(tensors(untouched(plan)))])
+    found = _labelled("untouched", [line(counted(untouched(plan), "tensor"))])
     counts = ledger.count()
     changed = [f"{counts[word]:,} {word}" for word in ("renamed", "consumed") if counts[word]]
     if changed:
@@ -135,7 +136,7 @@ def _gone(plan: Plan, fates: Sequence[Fate], outcome: str) -> list[Line]:
         of = f" of {PurePath(source).name}" if several else ""
         rest = "  ".join(part for part in (brief(keys, everything), by) if part)
         style = "gone" if outcome == "dropped" else "quiet"
-        found.append(line(piece(f"{tensors(len(keys))}{of}", style), f"  {rest}"))
+        found.append(line(piece(f"{counted(len(keys), 'tensor')}{of}", style), f"  {rest}"))
     return found
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from surgery.report.lines import Line, line, piece, plain
 from surgery.report.plan import totals_words
-from surgery.report.steps import tensors
 from surgery.report.table import Cell, table
 from surgery.tensors.spec import format_bytes
+from surgery.wording import counted
 
 if TYPE_CHECKING:
     from surgery.result import Result
@@ -32,7 +32,7 @@ def result_lines(result: Result, *, columns: int | None = None) -> list[Line]:
 
 def _written(written: Written) -> list[Cell]:
     files = len(written.files)
-    details = f"{tensors(written.tensors)}{f' in {files} files' if files > 1 else ''}"
+    details = f"{counted(written.tensors, 'tensor')}{f' in {files} files' if files > 1 else ''}"
     where = line(piece("wrote ", "good"), _shown(written.path))
     return [where, format_bytes(sum(written.files.values())), piece(details, "quiet")]
 

@@ -9,8 +9,9 @@ from surgery.report.edits import Change, RuleEdits, StepEdits
 from surgery.report.lines import Line, line, piece, width
 from surgery.report.sentences import Sentence
 from surgery.report.table import Cell, table, table_rows
+from surgery.wording import counted
 
-__all__ = ["change_words", "sentence_lines", "step_lines", "tensors"]
+__all__ = ["change_words", "sentence_lines", "step_lines"]
 
 #: so many lines of detail fit a screen; longer plans show the first few of each rule
 _BUDGET = 30
@@ -23,11 +24,6 @@ _TIMES = 8
 _LONG_RULE = 76
 #: what is not shown on a terminal is laid out for this many columns
 _WIDE = 120
-
-
-def tensors(count: int) -> str:
-    """A number of tensors in words."""
-    return f"{count:,} tensor{'s' * (count != 1)}"
 
 
 def step_lines(steps: Sequence[StepEdits], *, full: bool = False, columns: int | None = None) -> list[Line]:
@@ -93,8 +89,8 @@ def _drops(rule: RuleEdits) -> bool:
 def _count(rule: RuleEdits) -> str:
     """``2 modules, 4 tensors, drops 4 tensors``: what there is of it."""
     modules, touched, dropped = rule.count(module=True), rule.count(), rule.count(dropped=True)
-    words = [f"{modules:,} module{'s' * (modules != 1)}" if modules else "", tensors(touched) if touched else ""]
-    told = [word for word in (*words, f"drops {tensors(dropped)}" if dropped else "") if word]
+    words = [counted(modules, "module") if modules else "", counted(touched, "tensor") if touched else ""]
+    told = [word for word in (*words, f"drops {counted(dropped, 'tensor')}" if dropped else "") if word]
     return ", ".join(told) if told else "changes nothing"
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from surgery.collapse import collapse
+from surgery.wording import listed
 
 __all__ = ["brief", "subtrees"]
 
@@ -21,7 +22,8 @@ def subtrees(chosen: Iterable[str], everything: Collection[str]) -> list[str]:
         return ["**"]
     there = Counter(prefix for key in everything for prefix in _prefixes(key))
     taken = Counter(prefix for key in chosen for prefix in _prefixes(key))
-    tops = (next(prefix for prefix in _prefixes(key) if there[prefix] == taken[prefix]) for key in chosen)
+    # a key that is itself the prefix of another stands for itself
+    tops = (next((prefix for prefix in _prefixes(key) if there[prefix] == taken[prefix]), key) for key in chosen)
     return list(dict.fromkeys(tops))
 
 
@@ -40,6 +42,4 @@ def brief(chosen: Iterable[str], everything: Collection[str], *, most: int = 4) 
     >>> brief([f"layers.{i}.bias" for i in range(9)], [f"layers.{i}.{n}" for i in range(9) for n in ("bias", "w")])
     'layers.{0-8}.bias'
     """
-    patterns = [str(pattern) for pattern in collapse(subtrees(chosen, everything))]
-    more = len(patterns) - most
-    return ", ".join(patterns[:most]) + (f" and {more} more" if more > 0 else "")
+    return listed(collapse(subtrees(chosen, everything)), most, mark="")

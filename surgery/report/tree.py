@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from surgery.collapse import KeyPattern, collapse
 from surgery.report.lines import Line, piece
-from surgery.report.steps import tensors
 from surgery.report.table import Cell, table
 from surgery.tensors.spec import Spec, format_bytes
+from surgery.wording import counted
 
 __all__ = ["tree_lines"]
 
@@ -78,7 +78,7 @@ def _rows(node: _Node, level: int, times: int, depth: int | None, rows: list[lis
             rows.append([label, size, many + (f"({inside})" if many else inside)])
             continue
         if child.children and child.spec is None:
-            rows.append([piece(label, "head"), size, piece(tensors(child.tensors * count), "quiet")])
+            rows.append([piece(label, "head"), size, piece(counted(child.tensors * count, "tensor"), "quiet")])
         if child.children and (depth is None or level + 1 < depth):
             _rows(child, level + 1, count, depth, rows)
 

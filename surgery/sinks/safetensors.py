@@ -12,13 +12,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from surgery.diagnostics import Diagnostic, SurgeryError, escape, fail
+from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.formats.following import following
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.blocks import BLOCK, remainder
 from surgery.sinks.layout import Block, FileLayout, Layout, Placed
 from surgery.tensors.spec import Spec, format_bytes
+from surgery.wording import listed
 
 if TYPE_CHECKING:
     from surgery.tensors.subject import Entry, Subject
@@ -71,7 +72,7 @@ class SafetensorsSink(Sink):
         rest = following(subject)
         extra = rest.extra if rest is not None else {}
         if extra:
-            names = _listed(extra)
+            names = listed(extra, 3)
             verb, pronoun = ("is none", "it") if len(extra) == 1 else ("are none", "them")
             report(f"safetensors holds tensors only, and {names} {verb}", f"`format: torch` holds {pronoun}")
         if "__metadata__" in subject.entries:
@@ -79,13 +80,14 @@ class SafetensorsSink(Sink):
         odd = [key for key in subject.entries if not _encodable(key)]
         if odd:
             report(
-                f"safetensors keys are Unicode text, and {_listed(odd)} {'is' if len(odd) == 1 else 'are'} not",
+                f"safetensors keys are Unicode text, and {listed(odd, 3)} {'is' if len(odd) == 1 else 'are'} not",
                 "`rename` gives another name",
             )
         for name in sorted({entry.spec.dtype.name for entry in subject.entries.values()} - set(_NAMES)):
             keys = [key for key, entry in subject.entries.items() if entry.spec.dtype.name == name]
             report(
-                f"safetensors has no {name}, and {_listed(keys)} is of it", "`cast` changes it; `format: torch` has it"
+                f"safetensors has no {name}, and {listed(keys, 3)} is of it",
+                "`cast` changes it; `format: torch` has it",
             )
         if found:
             raise SurgeryError(found)
@@ -216,9 +218,4 @@ def _alias_notes(owners: Iterable[_Owner]) -> tuple[str, ...]:
         return ()
     other = [alias for owner in tied for alias in owner.aliases]
     are = "is another name of a tied tensor" if len(other) == 1 else "are other names of tied tensors"
-    return (f"{_listed(other)} {are}, written once: the metadata has the names",)
-
-
-def _listed(keys: Iterable[str]) -> str:
-    names = [f"`{escape(key)}`" for key in keys]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return (f"{listed(other, 3)} {are}, written once: the metadata has the names",)

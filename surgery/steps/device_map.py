@@ -19,6 +19,7 @@ from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Subject, Touch
+from surgery.wording import listed
 
 __all__ = ["DeviceMap"]
 
@@ -39,10 +40,9 @@ class _Map(Kind):
             if value is OPEN or value in _POLICIES:
                 return value
             if isinstance(value, str) and "->" not in value and "→" not in value:
-                listed = ", ".join(f"`{policy}`" for policy in _POLICIES)
                 near = did_you_mean(value, _POLICIES)
                 notes = (near or "one device for all: `** -> cpu`",)
-                reader.report("rule-syntax", f"rules, or one of {listed}, stand here", node.span, notes)
+                reader.report("rule-syntax", f"rules, or one of {listed(_POLICIES)}, stand here", node.span, notes)
                 return None
         return rules("device").read(node, reader)
 
@@ -117,7 +117,7 @@ class DeviceMap(Step):
         there = context.devices if context.devices is not None else _devices()
         missing = [name for name in memory or () if name not in there]
         if missing:
-            context.report("device", f"`max_memory`: there is no {missing[0]} here", notes=(_listed(there),))
+            context.report("device", f"`max_memory`: there is no {missing[0]} here", notes=(_there(there),))
             return subject
         placed = spread(subject, policy, max_memory=memory, no_split=self.no_split)
         _report_ties(subject, placed, context)
@@ -134,11 +134,11 @@ class DeviceMap(Step):
             if word in there or f"{word}:0" in there:
                 return word if word in there else f"{word}:0"
         alternative = f"`{' or '.join([*words, 'cpu'])}` takes the CPU where there is no other"
-        context.report("device", f"there is no {' and no '.join(words)} here", rule.span, (_listed(there), alternative))
+        context.report("device", f"there is no {' and no '.join(words)} here", rule.span, (_there(there), alternative))
         return None
 
 
-def _listed(there: tuple[str, ...]) -> str:
+def _there(there: tuple[str, ...]) -> str:
     return f"there {'are' if len(there) > 1 else 'is'} {', '.join(there)}"
 
 
@@ -160,8 +160,8 @@ def _devices() -> tuple[str, ...]:
 
 def _report_left(left: list[str], context: Context) -> None:
     if left:
-        shown = ", ".join(f"`{key}`" for key in left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-        context.report("device", f"no rule places {shown}", notes=("`** -> cpu` as the last rule places the rest",))
+        note = "`** -> cpu` as the last rule places the rest"
+        context.report("device", f"no rule places {listed(left, 5)}", notes=(note,))
 
 
 def _report_ties(subject: Subject, placed: Mapping[str, str], context: Context) -> None:

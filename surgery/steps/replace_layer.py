@@ -15,6 +15,7 @@ from surgery.planning.pipeline import bind_operation
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
+from surgery.wording import listed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -123,12 +124,12 @@ class _Replacing:
         others = [path for path in one.paths if path != one.path]
         if others:
             self._context.remarks.append(
-                f"`{one.path}` is also {_list(others)}: one shared module, replaced everywhere"
+                f"`{one.path}` is also {listed(others)}: one shared module, replaced everywhere"
             )
         if _wrapped(self._rules[one.rule]):
             return
         if parametrize.is_parametrized(old.module):
-            names = _list(list(old.module.parametrizations))  # type: ignore[arg-type]
+            names = listed(old.module.parametrizations)  # type: ignore[arg-type]
             self._context.remarks.append(f"the parametrization of {names} in `{one.path}` goes with the old layer")
         if old.module._forward_hooks or old.module._forward_pre_hooks:
             self._context.remarks.append(f"the hooks of `{one.path}` go with the old layer")
@@ -155,7 +156,7 @@ class _Replacing:
             lost = [key for key in group if key in entries and key not in stays]
             if id(expr) in held and lost and stays:
                 verb = "was" if len(lost) == 1 else "were"
-                self._context.remarks.append(f"{_list(lost)} {verb} tied to {_list(stays)}: the tie is broken")
+                self._context.remarks.append(f"{listed(lost)} {verb} tied to {listed(stays)}: the tie is broken")
 
     def _edited(self) -> Skeleton | None:
         from surgery.model.skeleton import Skeleton
@@ -193,10 +194,6 @@ def _words(module: nn.Module) -> str:
     """A layer with its arguments; of one that holds others, the class."""
     text = repr(module)
     return text if "\n" not in text else type(module).__name__
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def _wrapped(rule: Rule) -> bool:

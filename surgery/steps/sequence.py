@@ -14,6 +14,7 @@ from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Subject
+from surgery.wording import listed
 
 __all__ = ["PlacedStep", "apply_steps", "step_schema", "steps"]
 
@@ -51,7 +52,7 @@ class _Steps(Kind):
             return None
         named = [key for key, _ in node.pairs if key.value not in _BESIDE]
         if len(named) != 1:
-            names = ", ".join(f"`{key.value}`" for key in named)
+            names = listed(key.value for key in named)
             what = f"this step has {len(named)} names, {names}" if named else "this step has no name"
             note = "each step is an item of the list by itself" if named else "a step is a mapping: `rename: …`"
             reader.report("step-name", what, (named[1] if named else node).span, (note,))

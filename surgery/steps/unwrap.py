@@ -12,6 +12,7 @@ from surgery.planning.keys import KeyWriter
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
+from surgery.wording import counted
 
 __all__ = ["Unwrap"]
 
@@ -55,7 +56,7 @@ class Unwrap(Step):
             note = "`unwrap: optional` accepts keys without one"
             context.report("unused-rule", "no wrapper is there to strip", notes=(note,))
         for prefix, count in stripped.items():
-            context.remarks.append(f"unwrap: `{prefix}` came off {count} key{'s' * (count != 1)}")
+            context.remarks.append(f"unwrap: `{prefix}` came off {counted(count, 'key')}")
         return subject.bare(writer.entries)
 
 
