@@ -15,12 +15,10 @@ from surgery.planning.context import Context
 from surgery.planning.finite import with_finite_values
 from surgery.sources.base import Source
 from surgery.sources.kind import source
+from surgery.tensors.parameters import first_names, is_parameter
 from surgery.tensors.subject import Subject
 
 __all__ = ["Expect", "count_parameters"]
-
-#: buffers of torch's own normalisation layers, by their names, where nothing else tells what is a buffer
-_BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +99,6 @@ class Expect:
 
 
 def count_parameters(subject: Subject) -> int:
-    """How many elements the parameters of a subject have, a tied one counted once.
-
-    A bare state dict may not know what is a parameter; then everything is, but what torch's normalisation layers call
-    their buffers.
-    """
-    seen: set[int] = set()
-    count = 0
-    for key, entry in subject.entries.items():
-        is_buffer = entry.kind == "buffer" or (entry.kind is None and key.rpartition(".")[2] in _BUFFERS)
-        if not is_buffer and id(entry.expr) not in seen:
-            seen.add(id(entry.expr))
-            count += entry.spec.numel
-    return count
+    """How many elements the parameters of a subject have, a tied one counted once."""
+    found = ((key, e.expr) for key, e in subject.entries.items() if is_parameter(key, e.spec, e.kind))
+    return sum(subject.entries[key].spec.numel for key in first_names(found))

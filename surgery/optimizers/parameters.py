@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery.formats.contents import Rest
 from surgery.formats.entries import candidates
 from surgery.formats.nodes import children
 from surgery.tensors.expr import TensorExpr
+from surgery.tensors.parameters import first_names, is_parameter
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Subject
 
-__all__ = ["Survivor", "is_parameter", "other_models", "parameters_before", "survivors"]
-
-#: buffers of torch's own normalisation layers, by their names, where nothing else tells what is a buffer
-_BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
+__all__ = ["Survivor", "other_models", "parameters_before", "survivors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +31,6 @@ class Survivor:
     related: tuple[str, ...] = ()
 
 
-def is_parameter(key: str, spec: Spec, kind: str | None) -> bool:
-    """Whether a tensor is a parameter; where its kind is unknown, by its name and dtype."""
-    if kind is not None:
-        return kind == "parameter"
-    return key.rpartition(".")[2] not in _BUFFERS and spec.dtype.kind in ("float", "complex")
-
-
-def _untied(items: Iterable[tuple[str, TensorExpr]]) -> Iterable[str]:
-    """The first name of each tensor: an optimizer numbers a tied parameter once."""
-    seen: set[int] = set()
-    for key, expr in items:
-        if id(expr) not in seen:
-            seen.add(id(expr))
-            yield key
-
-
 def parameters_before(rest: Rest, subject: Subject) -> dict[str, Spec]:
     """The parameters of the checkpoint's state dict, in its order."""
     known: dict[str, str | None] = dict(rest.kinds)
@@ -57,7 +39,7 @@ def parameters_before(rest: Rest, subject: Subject) -> dict[str, Spec]:
             if origin.source == rest.source and entry.kind is not None:
                 known.setdefault(origin.key, entry.kind)
     found = ((key, expr) for key, expr in rest.tensors.items() if is_parameter(key, expr.spec, known.get(key)))
-    return {key: rest.tensors[key].spec for key in _untied(found)}
+    return {key: rest.tensors[key].spec for key in first_names(found)}
 
 
 def other_models(rest: Rest) -> list[dict[str, Spec]]:
@@ -76,7 +58,7 @@ def other_models(rest: Rest) -> list[dict[str, Spec]]:
 def survivors(rest: Rest, subject: Subject, before: Mapping[str, Spec]) -> list[Survivor]:
     """The parameters of the result, in its order."""
     found = ((key, entry.expr) for key, entry in subject.entries.items() if is_parameter(key, entry.spec, entry.kind))
-    return [_survivor(key, subject.entries[key], rest, before) for key in _untied(found)]
+    return [_survivor(key, subject.entries[key], rest, before) for key in first_names(found)]
 
 
 def _survivor(key: str, entry: Entry, rest: Rest, before: Mapping[str, Spec]) -> Survivor:
