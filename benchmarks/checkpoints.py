@@ -192,10 +192,10 @@ def compare(case: Case, out: Path, rounds: int) -> None:
         memory = max(run.megabytes for run in found)
         pairs = zip(runs["surgery"], found, strict=True)
         ratio = statistics.median(ours.seconds / other.seconds for ours, other in pairs)
-        ratios = "" if name == "surgery" else f"  surgery takes {ratio:.2f} of it"
-        print(
-            f"{case.name if name == 'surgery' else '':30} {name:12} {seconds:6.2f} s {processor:6.2f} s {memory:6} MB{ratios}", flush=True
-        )
+        first = name == "surgery"
+        figures = f"{seconds:6.2f} s {processor:6.2f} s {memory:6} MB"
+        ratios = "" if first else f"  surgery takes {ratio:.2f} of it"
+        print(f"{case.name if first else '':30} {name:12} {figures}{ratios}", flush=True)
 
 
 def main() -> None:
