@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from surgery.diagnostics import fail
+from surgery.diagnostics import Span, fail
 from surgery.fields import main, option
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
 from surgery.sources.words import arguments, span_of, word
+from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Subject
 
 __all__ = ["PythonSource"]
@@ -19,7 +21,7 @@ __all__ = ["PythonSource"]
 @SOURCES.register("python")
 @dataclass(frozen=True, slots=True)
 class PythonSource(Source):
-    """The model that a Python function or class makes, ``pkg.module:callable``.
+    """The model that a Python function or class makes, ``pkg.module:callable`` or ``pkg.module:Class.method``.
 
     Its package is imported, which runs code, so the caller has to allow it: ``--allow import:pkg``. The function is
     called as it stands, and its values are those it made, drawn from the recipe's seed.
@@ -27,7 +29,7 @@ class PythonSource(Source):
 
     example: ClassVar[str] = "{python: 'mypkg.models:build', kwargs: {depth: 12}}"
 
-    python: str = main(word, help="`package.module:callable`")
+    python: str = main(word, help="`package.module:callable` or `package.module:Class.method`")
     kwargs: Any = option(arguments, help="arguments of the callable")
 
     def open(self, context: Context) -> Subject:
@@ -37,17 +39,12 @@ class PythonSource(Source):
             SurgeryError: ``not-allowed``, ``import-failed``, ``builder-arguments``.
         """
         from surgery.model.given import subject_of_module
-        from surgery.model.names import imported
         from surgery.model.seeds import seeded
 
         if not isinstance(self.python, str):
             raise fail("parameter", "the callable is a parameter without a value", context.here)
         span = span_of(self.python) or context.here
-        module, colon, attribute = self.python.partition(":")
-        if not colon or not all(word.isidentifier() for word in f"{module}.{attribute}".split(".")):
-            message = f"`{self.python}` names no callable"
-            raise fail("import-failed", message, span, ("`package.module:callable`",))
-        thing = imported(f"{module}.{attribute}", context.allow, span)
+        thing = self._callable(context, span)
         try:
             with seeded(context.seed, self.python):
                 made = thing(**(self.kwargs or {}))
@@ -57,6 +54,25 @@ class PythonSource(Source):
             )
             raise fail("builder-arguments", message, span, cause=error) from error
         return subject_of_module(made, self.python, context)
+
+    def _callable(self, context: Context, span: Span | None) -> Any:
+        """What is called. A method is one of a class: attributes are not walked any further."""
+        from surgery.model.names import imported
+
+        module, colon, attribute = self.python.partition(":")
+        name, _, method = attribute.partition(".")
+        if not colon or not all(word.isidentifier() for word in f"{module}.{attribute}".split(".")) or "." in method:
+            message = f"`{self.python}` names no callable"
+            raise fail("import-failed", message, span, ("`package.module:callable` or `package.module:Class.method`",))
+        thing = imported(f"{module}.{name}", context.allow, span)
+        if not method:
+            return thing
+        if not inspect.isclass(thing):
+            raise fail("import-failed", f"`{module}:{name}` is no class, and only a class has methods", span)
+        if not hasattr(thing, method):
+            near = did_you_mean(method, dir(thing))
+            raise fail("import-failed", f"`{module}:{name}` has no `{method}`", span, (near,) if near else ())
+        return getattr(thing, method)
 
     def describe(self) -> str:
         """``python mypkg.models:build``."""

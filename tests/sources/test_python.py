@@ -18,6 +18,11 @@ def build(width=4):
 def broken():
     raise ValueError("no such thing")
 
+class Net(nn.Linear):
+    @classmethod
+    def from_width(cls, width):
+        return cls(3, width)
+
 number = 3
 """
 
@@ -40,6 +45,11 @@ def test_a_function_is_called() -> None:
 
 
 @pytest.mark.usefixtures("package")
+def test_a_method_of_a_class_is_called() -> None:
+    assert run("mymodels:Net.from_width", width=5).model.out_features == 5
+
+
+@pytest.mark.usefixtures("package")
 @pytest.mark.parametrize(
     ("what", "words"),
     [
@@ -49,6 +59,10 @@ def test_a_function_is_called() -> None:
         ("mymodels", "names no callable"),
         ("mymodels:__import__('os')", "names no callable"),
         ("mymodels.missing:build", "cannot be imported"),
+        ("mymodels:Net.from_with", "did you mean `from_width`"),
+        ("mymodels:build.width", "is no class"),
+        ("mymodels:torch.hub", "is no class"),
+        ("mymodels:Net.from_width.x", "names no callable"),
     ],
 )
 def test_mistakes(what: str, words: str) -> None:
