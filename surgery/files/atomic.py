@@ -22,24 +22,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from surgery.diagnostics import Span, SurgeryError, fail
+from surgery.diagnostics import Span, SurgeryError
+from surgery.files.checks import already_there, check_directory, check_file, follow
 from surgery.files.exchange import exchange
 from surgery.files.failures import output_errors
 from surgery.files.litter import hold, still_named, sweep, temporary_name, unlink_tree
-from surgery.wording import listed
 
-__all__ = ["DirectoryDraft", "Draft", "FileDraft", "check_directory", "check_file", "follow"]
-
-
-def _already_there(path: Path, span: Span | None = None) -> SurgeryError:
-    """The error about an output that exists and may not be replaced."""
-    notes = ("`overwrite: true` in the recipe, `--force` or `overwrite=True` allow to replace it",)
-    return fail("output-exists", f"`{path}` is already there", span, notes)
-
-
-def follow(path: Path) -> Path:
-    """The path that is really written: absolute, symbolic links followed."""
-    return Path(os.path.realpath(path))
+__all__ = ["DirectoryDraft", "Draft", "FileDraft"]
 
 
 class Draft:
@@ -168,9 +157,9 @@ class FileDraft(Draft):
             # unlike a rename, a link never replaces anything, even what was made a moment ago
             os.link(self.path, self.target)
         except FileExistsError:
-            raise _already_there(self.shown, self._span) from None
+            raise already_there(self.shown, self._span) from None
         except OSError:
-            _rename_into_reserved(self.path, self.target, lambda: _already_there(self.shown, self._span))
+            _rename_into_reserved(self.path, self.target, lambda: already_there(self.shown, self._span))
         else:
             os.unlink(self.path)
 
@@ -231,63 +220,6 @@ class DirectoryDraft(Draft):
                 os.rename(aside, self.target)
                 raise
             unlink_tree(aside)
-
-
-def check_file(path: Path, overwrite: bool, span: Span | None = None) -> None:
-    """Whether a file may be published at `path`.
-
-    Raises:
-        SurgeryError: ``output-exists`` where it is there and may not be replaced; ``output`` where what is there is no
-            regular file, or what should be a directory above it is none.
-    """
-    _check_parents(path, span)
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
-        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
-        raise fail("output", f"`{path}` is {what}", span, ("a file of a new name, please",))
-    if not overwrite:
-        raise _already_there(path, span)
-
-
-def check_directory(path: Path, overwrite: bool, replaceable: Callable[[str], bool], span: Span | None = None) -> None:
-    """Whether a directory may be published at `path`: there is none, or an empty one, or it may be replaced.
-
-    Raises:
-        SurgeryError: ``output-exists`` where it is there and may not be replaced; ``output`` where what is there is no
-            directory, or holds a file that would be lost.
-    """
-    _check_parents(path, span)
-    try:
-        names = sorted(os.listdir(path))
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        raise fail("output", f"`{path}` is a file, and shards go to a directory", span) from None
-    if names and not overwrite:
-        raise _already_there(path, span)
-    foreign = [name for name in names if not (replaceable(name) and (path / name).is_file())]
-    if foreign:
-        notes = ("write to a new directory, and copy there what should stand beside the weights",)
-        raise fail("output", f"`{path}` holds what would be lost: {listed(foreign, 3)}", span, notes)
-
-
-def _check_parents(path: Path, span: Span | None) -> None:
-    """The path must be one that the system takes; the nearest directory above that is there, a writable one."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise fail("output", f"`{path}` cannot be written: {error.strerror}", span, cause=error) from error
-    # the root has nothing above it
-    nearest = next((parent for parent in follow(path).parents if os.path.lexists(parent)), Path(os.sep))
-    if not nearest.is_dir():
-        raise fail("output", f"`{path}` cannot be written: `{nearest}` is no directory", span)
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise fail("output", f"`{path}` cannot be written: the directory `{nearest}` is not writable", span)
 
 
 def _create(path: Path) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import SurgeryError, escape, fail
-from surgery.files.atomic import check_directory, check_file, follow
+from surgery.files.checks import check_directory, check_file, follow
 from surgery.sinks import SINKS
 from surgery.sinks.base import Output, Request, Sink
 from surgery.suggest import did_you_mean
