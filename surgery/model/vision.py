@@ -24,6 +24,7 @@ from torchvision.models import list_models
 from torchvision.models._api import BUILTIN_MODELS, WeightsEnum
 
 from surgery.diagnostics import Span, SurgeryError, fail
+from surgery.fields.words import span_of
 from surgery.formats import read
 from surgery.formats.entries import choose
 from surgery.model.building import Build
@@ -33,7 +34,6 @@ from surgery.model.skeleton import Skeleton
 from surgery.model.tensors import spec_of
 from surgery.ops.cast import Cast
 from surgery.planning.context import Context
-from surgery.sources.words import span_of
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import Computed, Held, Initial, TensorExpr, detach
 from surgery.tensors.subject import Entry, Origin, Subject

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from surgery.diagnostics import Span, fail
 from surgery.fields import main, option
+from surgery.fields.words import arguments, span_of, word
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
-from surgery.sources.words import arguments, span_of, word
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Subject
 

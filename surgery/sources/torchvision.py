@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from surgery.diagnostics import fail
 from surgery.document import Node, Scalar
 from surgery.fields import OPEN, Kind, Reader, main, option
+from surgery.fields.words import Word, arguments, word
 from surgery.places import Place, place
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
-from surgery.sources.words import Word, arguments, word
 from surgery.tensors.subject import Subject
 
 __all__ = ["Torchvision"]

@@ -1,4 +1,4 @@
-"""Words of a source that errors point at later: texts and arguments that know where they stand."""
+"""Texts and arguments that know where they stand, for errors that are found after the recipe was read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from surgery.diagnostics import Span
 from surgery.document import MapNode, Node, Scalar
-from surgery.fields import OPEN, Kind, Reader, anything, string
+from surgery.fields.kinds import Kind, anything, string
+from surgery.fields.reader import OPEN, Reader
 
 __all__ = ["Arguments", "Word", "arguments", "span_of", "word"]
 
