@@ -123,7 +123,9 @@ def bytes_of_tensor(tensor: Tensor, scratch: Scratch | None = None) -> memoryvie
         plain = tensor.detach().cpu().resolve_conj().resolve_neg()
         if not plain.is_contiguous():
             plain = scratch.take(spec_of(plain)).copy_(plain) if scratch is not None else plain.contiguous()
-        return _view(plain.reshape(-1).view(torch.uint8).numpy())
+        # with one element or none a contiguous tensor may have any stride (an expanded one has 0)
+        flat = plain.as_strided((plain.numel(),), (1,))
+        return _view(flat.view(torch.uint8).numpy())
     except (RuntimeError, TypeError) as error:
         what = f"{escape(type(tensor).__name__)}, {tensor.dtype}"
         raise fail("execution", f"the bytes of a tensor cannot be had ({what}): {error}", cause=error) from error

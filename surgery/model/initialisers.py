@@ -96,6 +96,16 @@ def bind_initialiser(rule: Rule) -> Initialiser:
     return Initialiser(str(expression), function, given, named)
 
 
+def _small(initialiser: Initialiser, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape that an initialiser takes if it takes `shape`, with few elements."""
+    if prod(shape) <= _SMALL:
+        return shape
+    if initialiser.function is init.dirac_:
+        # its groups divide the first dimension, and the others do not matter
+        return (shape[0], *(1 for _ in shape[1:]))
+    return tuple(min(size, 8) for size in shape)
+
+
 def initial(
     initialiser: Initialiser, key: str, spec: Spec, seed: int, rule: Rule, *, text: str | None = None
 ) -> Initial:
@@ -107,14 +117,12 @@ def initial(
     span = rule.span_of(rule.right.at)
     if spec.dtype.kind not in ("float", "complex"):
         raise fail("layer-arguments", f"`{key}` is {spec}: initialisers fill floating-point tensors", span)
-    small = spec.shape if prod(spec.shape) <= _SMALL else tuple(min(size, 8) for size in spec.shape)
-    if initialiser.function is not init.dirac_ or small == spec.shape:
-        try:
-            with seeded(0, ""), torch.no_grad():
-                initialiser.fill(torch.empty(small))
-        except Exception as error:
-            message = f"`{initialiser.text}` does not fill `{key}`, {spec}: {error}"
-            raise fail("layer-arguments", message, span, cause=error) from error
+    try:
+        with seeded(0, ""), torch.no_grad():
+            initialiser.fill(torch.empty(_small(initialiser, spec.shape)))
+    except Exception as error:
+        message = f"`{initialiser.text}` does not fill `{key}`, {spec}: {error}"
+        raise fail("layer-arguments", message, span, cause=error) from error
     if text is not None:
         initialiser = dataclasses.replace(initialiser, text=text)
     return Initial(spec, _InitialiserProducer(initialiser, spec, seed), key)

@@ -25,6 +25,7 @@ from surgery.lang.expression import (
     ListOf,
     Name,
     evaluate,
+    in_python,
 )
 from surgery.model.building import Build, build
 from surgery.model.inherit import SizeUnknown, inherited, parameters_of
@@ -219,7 +220,7 @@ def _named(name: str, expression: Expression, scope: Scope) -> Any:
         return getattr(torch, name)
     found = layer_class(name)
     if found is None:
-        message = f"nothing is called `{name}` here"
+        message = f"nothing is called `{name}` here{in_python(name)}"
         note = "arguments are literals, layers, `old`, and attributes of it; a text stands in quotes"
         raise fail("layer-arguments", message, scope.span_of(expression.at), (note,))
     return found

@@ -11,7 +11,10 @@ from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Touch
 
-__all__ = ["Context", "Drop", "RunCheck"]
+__all__ = ["LARGEST", "Context", "Drop", "RunCheck"]
+
+#: bytes that one new tensor, layer or model may take: far above any real one
+LARGEST = 2**38
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Context:
     directory: Path = field(default_factory=Path)
     given: Mapping[str, Any] = field(default_factory=dict)
     devices: tuple[str, ...] | None = None
-    largest: int = 2**38
+    largest: int = LARGEST
     here: Span | None = None
     inventory: dict[Origin, Spec] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)

@@ -33,6 +33,10 @@ def idle_rule(
             where = choices[number].span
             note = f"first of them: `{choices[number].selector}`" + (f" ({where.place})" if where else "")
             return Diagnostic("unused-rule", message, choice.span, (note, "the first rule that selects a key applies"))
+        if exact and isinstance(choice.selector, Path):
+            # nothing else refuses a module that is on the path
+            message = f"this {choice.noun} selects nothing: `{choice.selector}` is below what the same step replaces"
+            return Diagnostic("unused-rule", message, choice.span, ("make it two steps",))
         message = f"this {choice.noun} selects nothing: of {count} {noun} on its path, its condition holds for none"
         return Diagnostic("unused-rule", message, choice.span)
     first = next(iter(paths(choice.selector)))

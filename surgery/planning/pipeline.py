@@ -9,9 +9,12 @@ from surgery.lang.expression import Call, EvaluationError, Expression, Name, eva
 from surgery.lang.rule import Rule
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
+from surgery.planning.context import LARGEST
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Computed, Stored, TensorExpr
+from surgery.tensors.spec import format_bytes
+from surgery.wording import counted
 
 __all__ = ["Pipeline", "bind_operation", "bind_pipeline"]
 
@@ -51,16 +54,20 @@ class Pipeline:
             except OpError as error:
                 notes = (error.suggestion,) if error.suggestion else ()
                 raise SurgeryError(Diagnostic("operation", error.message, span, notes)) from error
+            _check_size(current, span)
         if outputs is not None and len(current) != outputs:
             span = self.operations[-1][1] if self.operations else None
-            message = f"{_tensors(len(current))} for {outputs} key{'s' * (outputs != 1)} on the right side"
+            message = f"{counted(len(current), 'tensor')} for {counted(outputs, 'key')} on the right side"
             note = "join them: `concat`, `stack`, `mean`" if outputs == 1 else "part it: `chunk`, `split`, `unstack`"
             raise SurgeryError(Diagnostic("operation", message, span, (note,)))
         return current
 
 
-def _tensors(count: int) -> str:
-    return f"{count} tensor{'s' * (count != 1)}"
+def _check_size(results: tuple[TensorExpr, ...], span: Span | None) -> None:
+    largest = max((expr.spec.nbytes for expr in results if isinstance(expr, Computed)), default=0)
+    if largest > LARGEST:
+        message = f"this makes a tensor of {format_bytes(largest)}, and {format_bytes(LARGEST)} is the limit"
+        raise SurgeryError(Diagnostic("too-large", message, span))
 
 
 def _apply(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple[TensorExpr, ...]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from surgery.diagnostics import SurgeryError
 from surgery.fields import key, main
 from surgery.planning.context import Context
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Entry, Subject, Touch
+
+if TYPE_CHECKING:
+    from surgery.model.skeleton import Skeleton
 
 __all__ = ["Extract"]
 
@@ -35,7 +40,7 @@ class Extract(Step):
             else:
                 context.drop(entry, Touch("extract", f"{name} is not below {self.path}", context.here))
         if subject.skeleton is not None:
-            return subject.replace(entries=entries, skeleton=subject.skeleton.at(self.path))
+            return subject.replace(entries=entries, skeleton=_module(subject.skeleton, self.path, context))
         if not entries:
             self._report(subject, context)
         return subject.replace(entries=entries)
@@ -44,6 +49,15 @@ class Extract(Step):
         if self.path in subject.entries:
             message, note = f"`{self.path}` is a tensor, and nothing stands below it", None
         else:
-            prefixes = {".".join(name.split(".")[:n]) for name in subject.entries for n in range(1, name.count(".") + 1)}
+            names = [name.split(".") for name in subject.entries]
+            prefixes = {".".join(parts[:n]) for parts in names for n in range(1, len(parts))}
             message, note = f"no key begins with `{self.path}.`", did_you_mean(self.path, prefixes)
         context.report("unused-rule", message, notes=(note,) if note else ())
+
+
+def _module(skeleton: Skeleton, path: str, context: Context) -> Skeleton:
+    """The module at `path`; an error stands at the step."""
+    try:
+        return skeleton.at(path)
+    except SurgeryError as error:
+        raise SurgeryError(dataclasses.replace(d, span=d.span or context.here) for d in error.diagnostics) from error

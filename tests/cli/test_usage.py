@@ -62,3 +62,24 @@ def test_hundreds_of_errors_are_not_all_printed(place, surgery):
 def test_a_word_of_one_choice(place, surgery):
     (place / "r.yaml").write_text("source: {checkpoint: {path: model.safetensors, trust: true}}\n")
     assert "error[wrong-type]: `data` stands here, not true" in surgery("check r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ('create: "head.weight.x -> ones(1)"', "--- exit 0"),
+        ('create: "x -> zeros(0)"', "--- exit 0"),
+        ('create: "x -> zeros(0, 3), y -> tensor([])"', "--- exit 0"),
+        ('create: "x -> tensor([true])"', "nothing is called `true` here: write `True`"),
+        ('convert: "head.weight -> w via pad(1000000000000)"', "error[too-large]: this makes a tensor of"),
+        ("convert: \"head.weight -> w via repeat('a b -> a b c', c=1000000000000)\"", "error[too-large]"),
+        ('convert: "head.weight -> w via resize(1000000, 1000000)"', "error[too-large]"),
+    ],
+)
+def test_odd_sizes_and_keys(place, surgery, step, said):
+    (place / "r.yaml").write_text(
+        f"source: {{checkpoint: model.safetensors}}\nsteps:\n  - unwrap: true\n  - {step}\noutput: r.pt\n"
+    )
+    assert said in surgery("plan r.yaml")
+    if "exit 0" in said:
+        assert said in surgery("run r.yaml")

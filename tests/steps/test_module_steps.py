@@ -236,3 +236,18 @@ def _mistakes(step: Callable[..., object], net: nn.Module, rules: list[str]) -> 
             step(net, rule)
         shown.append(str(caught.value))
     return "\n\n".join(shown)
+
+
+def test_an_initialiser_that_does_not_fit_a_large_tensor_is_refused_in_the_plan(net: Net) -> None:
+    net.embed = nn.Linear(1000, 1000)
+    with pytest.raises(SurgeryError, match="layer-arguments"):
+        surgery.load({"steps": [{"init": "embed.weight -> dirac_()"}]}).plan(model=net)
+    net.conv = nn.Conv2d(300, 300, 3)
+    made = surgery.init(net, "conv.weight -> dirac_(groups=3)")
+    assert torch.equal(made.conv.weight, nn.init.dirac_(torch.empty(300, 300, 3, 3), groups=3))
+
+
+def test_an_extracted_module_that_is_not_there_is_told_at_the_step(net: Net) -> None:
+    with pytest.raises(SurgeryError, match="unused-rule") as caught:
+        surgery.load({"steps": [{"extract": "iner"}]}).plan(model=net)
+    assert caught.value.diagnostics[0].span is not None

@@ -313,3 +313,11 @@ def test_the_example_with_four_channels() -> None:
         x = torch.rand(1, 4, 64, 64)
         assert torch.equal(made(x), theirs(x))
     assert {name for name, p in made.named_parameters() if p.requires_grad} == {"conv1.weight", "fc.weight", "fc.bias"}
+
+
+@pytest.mark.parametrize(
+    "rules", ["body -> Identity(), body.0 -> Identity()", "body.0 -> Identity(), body -> Identity()"]
+)
+def test_a_rule_below_what_the_step_replaces_is_told_why(net: Net, rules: str) -> None:
+    with pytest.raises(SurgeryError, match=r"selects nothing: `body.0` is below what the same step replaces"):
+        surgery.replace_layer(net, rules)

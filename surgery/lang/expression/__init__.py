@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surgery.lang.expression.evaluate import EvaluationError, describe, evaluate
+from surgery.lang.expression.evaluate import EvaluationError, describe, evaluate, in_python
 from surgery.lang.expression.forms import (
     Arithmetic,
     Attribute,
@@ -41,6 +41,7 @@ __all__ = [
     "Parameter",
     "describe",
     "evaluate",
+    "in_python",
     "names",
     "quote",
     "unquote",

@@ -23,7 +23,7 @@ from surgery.lang.expression.forms import (
     Parameter,
 )
 
-__all__ = ["EvaluationError", "describe", "evaluate"]
+__all__ = ["EvaluationError", "describe", "evaluate", "in_python"]
 
 
 class EvaluationError(ValueError):
@@ -55,6 +55,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+def in_python(name: str) -> str:
+    """What a word of YAML is called in arguments, as the end of a sentence."""
+    word = {"true": "True", "false": "False", "null": "None", "nil": "None"}.get(name.lower())
+    return f": write `{word}`" if word else ""
+
+
 def evaluate(expression: Expression, values: Mapping[str, Any]) -> Any:
     """The value of an expression, its bare names taken from `values`.
 
@@ -66,7 +72,7 @@ def evaluate(expression: Expression, values: Mapping[str, Any]) -> Any:
             return value
         case Name(name=name):
             if name not in values:
-                raise EvaluationError(f"nothing is called `{name}` here", expression)
+                raise EvaluationError(f"nothing is called `{name}` here{in_python(name)}", expression)
             value = values[name]
             if value is None:
                 raise EvaluationError(f"`{name}` is not known here", expression)
