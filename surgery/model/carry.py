@@ -57,8 +57,7 @@ def _overlap(expression: Call | Name, rule: Rule) -> Overlap:
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), span)) from error
     except OpError as error:
-        notes = (error.suggestion,) if error.suggestion else ()
-        raise SurgeryError(Diagnostic("operation", error.message, span, notes)) from error
+        raise SurgeryError(error.diagnostic(span)) from error
 
 
 def carry(rule: Rule, path: str, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Carried:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from surgery.diagnostics import Diagnostic, Span
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored
 from surgery.tensors.spec import Spec
@@ -38,6 +39,11 @@ class OpError(ValueError):
         self.message = message
         self.argument = argument
         self.suggestion = suggestion
+
+    def diagnostic(self, span: Span | None) -> Diagnostic:
+        """The error as one of code ``operation``, at the place where the operation stands."""
+        notes = (self.suggestion,) if self.suggestion else ()
+        return Diagnostic("operation", self.message, span, notes)
 
 
 class Op:

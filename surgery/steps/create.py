@@ -66,14 +66,13 @@ def _created(name: str, rule: Rule, context: Context) -> Iterator[tuple[str, Ent
     expression, touch = rule.right, Touch("create", f"{name}: {rule.right}", rule.span)
     called = expression.name if isinstance(expression, Call) else ""
     if called not in (*_CONSTANT, *_DRAWN, "tensor"):
-        yield from _layer(name, rule, context, touch)
+        yield from _layer(name, rule, context)
         return
     op = _operation(expression, rule)
     try:
         (spec,) = op.infer((), 1)
     except OpError as error:
-        notes = (error.suggestion,) if error.suggestion else ()
-        raise fail("operation", error.message, rule.span_of(expression.at), notes) from error
+        raise SurgeryError(error.diagnostic(rule.span_of(expression.at))) from error
     _check_size(spec, rule, context)
     if called in _DRAWN:
         yield name, Entry(_drawn(name, _DRAWN[called], spec, rule, context), (), (touch,))
@@ -95,8 +94,7 @@ def _operation(call: Call, rule: Rule) -> Op:
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
-        notes = (error.suggestion,) if error.suggestion else ()
-        raise SurgeryError(Diagnostic("operation", error.message, rule.span_of(call.at), notes)) from error
+        raise SurgeryError(error.diagnostic(rule.span_of(call.at))) from error
 
 
 def _check_size(spec: Spec, rule: Rule, context: Context) -> None:
@@ -112,7 +110,7 @@ def _drawn(name: str, function: str, spec: Spec, rule: Rule, context: Context) -
     return initial(bind_initialiser(by_name), name, spec, context.seed, by_name, text=str(rule.right))
 
 
-def _layer(name: str, rule: Rule, context: Context, touch: Touch) -> Iterator[tuple[str, Entry]]:
+def _layer(name: str, rule: Rule, context: Context) -> Iterator[tuple[str, Entry]]:
     from surgery.lang.rule import Layer
     from surgery.model.replacing import OldLayer, new_layer
 
