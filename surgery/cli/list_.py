@@ -17,9 +17,7 @@ _LISTS = ("recipes", "steps", "operations", "sources", "codes")
 
 
 @click.command("list")
-@click.argument(
-    "what", metavar="[WHAT]", required=False, type=click.Choice(["recipes", "steps", "operations", "sources", "codes"])
-)
+@click.argument("what", metavar="[WHAT]", required=False, type=click.Choice(_LISTS))
 def command(what: str | None) -> None:
     """List recipes, steps, operations, sources or codes; all but the error codes if WHAT is left out."""
     lists: dict[str, Callable[[], list[list[Cell]]]] = {

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from surgery.cli.options import allow_option, json_option
 from surgery.cli.session import session
 from surgery.cli.usage import Misused
+
+if TYPE_CHECKING:
+    from surgery.planning.context import Context
+    from surgery.tensors.subject import Subject
 
 __all__ = ["command"]
 
@@ -41,7 +47,7 @@ def command(rule: str, subject: str, step: str | None, full: bool, entry: str | 
         _selector(rule, subject_of(subject, context, entry=entry), context, full=full)
 
 
-def _selector(text: str, subject, context, *, full: bool) -> None:  # type: ignore[no-untyped-def]
+def _selector(text: str, subject: Subject, context: Context, *, full: bool) -> None:
     from surgery.cli.matching import select
     from surgery.report.match import match_lines
 
@@ -56,7 +62,7 @@ def _selector(text: str, subject, context, *, full: bool) -> None:  # type: igno
         current.show(match_lines(selected, subject, full=full, columns=current.columns))
 
 
-def _rule(text: str, step: str | None, subject, context) -> None:  # type: ignore[no-untyped-def]
+def _rule(text: str, step: str | None, subject: Subject, context: Context) -> None:
     from surgery.cli.matching import apply_rules
     from surgery.report.match import rule_effect, rule_lines
 
@@ -68,5 +74,5 @@ def _rule(text: str, step: str | None, subject, context) -> None:  # type: ignor
         current.print_json(rule_document(subject, result, context))
     else:
         current.complain(context.diagnostics)
-        effect = rule_effect(subject, result, context)
+        effect = rule_effect(result, context)
         current.show(rule_lines(effect, subject, result, columns=current.columns))

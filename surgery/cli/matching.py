@@ -7,7 +7,7 @@ from surgery.document import Scalar
 from surgery.fields import Reader
 from surgery.lang import parse_rules, parse_selector
 from surgery.planning.context import Context
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.report.match import Selected, captures_of
 from surgery.steps import STEPS
 from surgery.tensors.subject import Subject
@@ -26,7 +26,7 @@ def select(text: str, subject: Subject, context: Context) -> list[Selected]:
     rules = RuleSet.of_selection(selection, subject, context)
     found = []
     for key, entry in subject.entries.items():
-        first = rules.first(key, facts_of(key, entry))
+        first = rules.first(key, entry)
         if first is not None:
             _, path, match = first
             found.append(Selected(key, entry.spec, captures_of(match, path), ".".join(match.rest)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from surgery.cli.options import (
 )
 from surgery.cli.session import session
 from surgery.cli.usage import Misused
+
+if TYPE_CHECKING:
+    from surgery.plan import Plan
 
 __all__ = ["command", "execute"]
 
@@ -38,7 +41,7 @@ def command(recipe: str, params: Mapping[str, Any], output: str | None, force: b
     execute(plan_of(recipe, params, allow=allow, output=output, overwrite=force))
 
 
-def execute(plan: Any) -> None:
+def execute(plan: Plan) -> None:
     """Carry a plan out and show its result."""
     if not plan.outputs:
         raise Misused("the recipe has no output, so nothing would be kept", "give one: `-o result.safetensors`")

@@ -128,14 +128,14 @@ class Reader:
         self.report("parameter", f"there is no parameter `{name}`", span, (near or declared,))
         return False
 
-    def fields(self, cls: type[T], node: Node, *, skip: Iterable[str] = ()) -> T | None:
+    def fields(self, cls: type[T], node: Node) -> T | None:
         """An instance of `cls` from a node: its main field alone, or a mapping of its fields.
 
-        Keys in `skip` are left to the caller. None where something was wrong (it is reported).
+        None where something was wrong (it is reported).
         """
         alone = main_field(cls)
         if isinstance(node, MapNode) and not (alone and alone.kind.takes(node) and not self._names_any(cls, node)):
-            return self._from_mapping(cls, node, set(skip))
+            return self._from_mapping(cls, node)
         if alone is None:
             names = listed(f.name for f in fields_of(cls))
             self.report("wrong-type", f"a mapping stands here, with {names}", node.span)
@@ -150,7 +150,7 @@ class Reader:
     def _names_any(self, cls: type, node: MapNode) -> bool:
         return any(f.name in node for f in fields_of(cls))
 
-    def _from_mapping(self, cls: type[T], node: MapNode, skip: set[str]) -> T | None:
+    def _from_mapping(self, cls: type[T], node: MapNode) -> T | None:
         known = {f.name: f for f in fields_of(cls)}
         values: dict[str, Any] = {}
         before = len(self.diagnostics)
@@ -159,7 +159,7 @@ class Reader:
             name = str(key.value)
             if name in known:
                 values[known[name].attribute] = known[name].kind.read(value, self)
-            elif name not in skip:
+            else:
                 self.unknown_word(name, key, known)
                 misspelled = True
         if not misspelled:  # the word that is missing may be the one that is misspelled

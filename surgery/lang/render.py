@@ -11,7 +11,7 @@ from surgery.lang.match import Match, capture_values
 from surgery.lang.path import Deep, Group, Literal, Path, Star
 from surgery.lang.template import Hole, Mapped, Template
 
-__all__ = ["Filling", "join_key", "render", "split_key"]
+__all__ = ["Filling", "render", "split_key"]
 
 
 @dataclass(slots=True)
@@ -45,11 +45,6 @@ def split_key(key: str) -> tuple[str, ...]:
     ('layer4', '2', 'weight')
     """
     return tuple(key.split("."))
-
-
-def join_key(segments: Sequence[str]) -> str:
-    """The key of some segments."""
-    return ".".join(segments)
 
 
 def render(template: Template, filling: Filling, rest: Sequence[str] = ()) -> str:

@@ -53,7 +53,7 @@ class Move:
         """The tensors under their new keys."""
         for one in taken[0]:
             try:
-                new = self._new_keys.of(one.key, one.path, one.match)
+                new = self._new_keys.of(one.path, one.match)
             except EvaluationError as error:
                 self._failures.add(evaluation_error(error, self.rule, one.key))
                 continue
@@ -165,7 +165,7 @@ def _filled(members: Sequence[TensorExpr | None], pipeline: Pipeline) -> tuple[T
     try:
         specs = op.fill(tuple(member.spec if member is not None else None for member in members))
     except OpError as error:
-        raise SurgeryError(Diagnostic("operation", error.message, span)) from error
+        raise SurgeryError(error.diagnostic(span)) from error
     return tuple(
         Computed(spec, Zeros(spec.shape, spec.dtype), ()) if member is None else member
         for member, spec in zip(members, specs, strict=True)

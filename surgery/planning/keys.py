@@ -16,7 +16,7 @@ from surgery.planning.failures import Failures
 from surgery.tensors.subject import Entry
 from surgery.wording import listed
 
-__all__ = ["KeyWriter", "NewKeys", "evaluation_error", "report_evaluation", "unselected"]
+__all__ = ["KeyWriter", "NewKeys", "evaluation_error", "unselected"]
 
 
 class NewKeys:
@@ -27,8 +27,8 @@ class NewKeys:
         self.template = rule.right.templates[0]
         self._short: Renamer | None = renamer(rule.left, self.template) if isinstance(rule.left, Path) else None
 
-    def of(self, key: str, path: Path, match: Match) -> str:
-        """The new key of a key.
+    def of(self, path: Path, match: Match) -> str:
+        """The new key of the key that `path` matched.
 
         Raises:
             EvaluationError: the arithmetic of the template has no value for it.
@@ -75,11 +75,6 @@ class KeyWriter:
 def evaluation_error(error: EvaluationError, rule: Rule, key: str) -> Diagnostic:
     """The error of the arithmetic in a template, for one key."""
     return Diagnostic("template", f"{error} (for the key `{key}`)", rule.span_of(error.expression.at))
-
-
-def report_evaluation(error: EvaluationError, rule: Rule, key: str, context: Context) -> None:
-    """Report the error of the arithmetic in a template."""
-    context.diagnostics.append(evaluation_error(error, rule, key))
 
 
 def unselected(keys: Sequence[str], context: Context) -> None:

@@ -79,8 +79,8 @@ def _row(text: str, spec: str, count: int) -> list[Cell]:
     return [line(piece(f"{times:>8}", "quiet"), key), piece(captures, "changed"), piece(spec, "quiet")]
 
 
-def rule_effect(subject: Subject, result: Subject, context: Context) -> RuleEdits:
-    """What a step did to a subject that nothing was done to before."""
+def rule_effect(result: Subject, context: Context) -> RuleEdits:
+    """What a step did; `result` is the subject after it, and nothing was done to that before."""
     touches = touches_of(result.entries.values(), context.drops, context.inventory)
     said = [(touch.action, Change("", "", module=True)) for touch in context.modules]
     said += [(touch.action, change) for touch, change in touches]

@@ -15,7 +15,7 @@ from surgery.lang.selector import included_paths
 from surgery.planning.context import Context
 from surgery.planning.finite import with_finite_values
 from surgery.planning.idle import idle_path
-from surgery.planning.selecting import Choice, RuleSet, facts_of, select_keys
+from surgery.planning.selecting import Choice, RuleSet, select_keys
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.spec import format_shape
@@ -63,7 +63,7 @@ def _check_count(counted: Selection, number: int, subject: Subject, context: Con
     rules = RuleSet.of_selection(counted, subject, context)
     found: dict[str, None] = {}
     for key, entry in subject.entries.items():
-        for _, path, match in rules.selecting(key, facts_of(key, entry)):
+        for _, path, match in rules.selecting(key, entry):
             found[_matched(key, path, match)] = None
     if len(context.diagnostics) > before:
         return

@@ -14,7 +14,7 @@ from surgery.fields import OPEN, Kind, Reader, anything, list_of, main, mapping_
 from surgery.lang.expression import Const, Name
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.suggest import did_you_mean
@@ -91,7 +91,7 @@ class DeviceMap(Step):
         placed: dict[str, str] = {}
         left: list[str] = []
         for key, entry in subject.entries.items():
-            found = chosen.first(key, facts_of(key, entry))
+            found = chosen.first(key, entry)
             if found is None:
                 left.append(key)
             else:

@@ -9,7 +9,7 @@ from surgery.diagnostics import SurgeryError
 from surgery.fields import main, rules
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.expr import TensorExpr
@@ -45,7 +45,7 @@ class Init(Step):
         entries = dict(subject.entries)
         failed: set[int] = set()
         for key, entry in subject.entries.items():
-            first = chosen.first(key, facts_of(key, entry))
+            first = chosen.first(key, entry)
             if first is None:
                 continue
             rule, initialiser = self.rules[first[0]], bound[first[0]]

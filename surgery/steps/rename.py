@@ -59,7 +59,7 @@ class Rename(Step):
                 continue
             number, path, match = found
             try:
-                new = new_keys[number].of(key, path, match)
+                new = new_keys[number].of(path, match)
             except EvaluationError as error:
                 failures.add(evaluation_error(error, self.rules[number], key))
                 continue

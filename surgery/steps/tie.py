@@ -10,7 +10,7 @@ from surgery.lang.expression import EvaluationError
 from surgery.lang.rule import KeyTarget, Rule
 from surgery.planning.context import Context
 from surgery.planning.keys import NewKeys, evaluation_error
-from surgery.planning.selecting import RuleSet, facts_of
+from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.suggest import did_you_mean
@@ -61,12 +61,12 @@ class Tie(Step):
         new_keys = [NewKeys(_as_key_rule(rule)) for rule in self.rules]
         found: dict[str, tuple[str, Rule]] = {}
         for key, entry in subject.entries.items():
-            first = chosen.first(key, facts_of(key, entry))
+            first = chosen.first(key, entry)
             if first is None:
                 continue
             number, path, match = first
             try:
-                found[key] = (new_keys[number].of(key, path, match), self.rules[number])
+                found[key] = (new_keys[number].of(path, match), self.rules[number])
             except EvaluationError as error:
                 context.diagnostics.append(evaluation_error(error, self.rules[number], key))
         chosen.finish()

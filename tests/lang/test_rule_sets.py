@@ -34,7 +34,7 @@ def renamed(rules: str, keys: list[str]) -> tuple[dict[str, str], Context]:
     for key in keys:
         first = chosen.first(key, ENTRY)
         if first is not None:
-            found[key] = new_keys[first[0]].of(key, first[1], first[2])
+            found[key] = new_keys[first[0]].of(first[1], first[2])
     chosen.finish()
     return found, context
 
