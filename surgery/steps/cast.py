@@ -63,8 +63,10 @@ class Cast(Step):
                 entries[key] = _cast(key, entry, new, made, self.rules[number])
         chosen.finish()
         result = subject.replace(entries=entries)
-        for group in set(subject.ties()) - set(result.ties()):
-            context.remarks.append(f"{' and '.join(group)} were tied, and are cast to different dtypes")
+        still = set(result.ties())
+        for group in subject.ties():
+            if group not in still:
+                context.remarks.append(f"{' and '.join(group)} were tied, and are cast to different dtypes")
         return result
 
 
