@@ -4,8 +4,8 @@
 >>> sorted(surgery.rename({"module.fc.weight": torch.ones(2, 3)}, "module.** -> **"))
 ['fc.weight']
 
-`load` reads a recipe, `Recipe.plan` says what it will do, `Recipe.run` does it. Every step is also a function of a state
-dict or a model: `rename`, `convert`, `filter`, `replace_layer`, …
+`load` reads a recipe, `Recipe.plan` says what it will do, `Recipe.run` does it. Every step is also a function of a
+state dict or a model: `rename`, `convert`, `filter`, `replace_layer`, …
 """
 
 from __future__ import annotations

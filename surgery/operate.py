@@ -8,6 +8,7 @@ from typing import Any
 
 from surgery.fields import fields_of, main_field
 from surgery.steps import STEPS
+from surgery.steps.base import Step
 
 __all__ = ["step_function"]
 
@@ -34,8 +35,34 @@ def step_function(name: str) -> Callable[..., Any]:
     signature = _signature(name)
     operate.__signature__ = signature  # type: ignore[attr-defined]
     operate.__name__ = operate.__qualname__ = name
-    operate.__doc__ = f"{inspect.cleandoc(cls.__doc__ or '')}\n\nExample, as a step: ``{cls.example}``"
+    operate.__doc__ = _documentation(cls)
     return operate
+
+
+def _documentation(cls: type[Step]) -> str:
+    """What the step does, and a line for each argument."""
+    helps = {field.attribute: field.help or field.kind.about for field in fields_of(cls)}
+    arguments = {
+        "subject": "a model, or a state dict. It is never changed.",
+        **{name: f"{text}." for name, text in helps.items() if text},
+        "seed": "of everything that is drawn.",
+        "allow": "permissions: ``network``, ``import:mypkg``.",
+    }
+    lines = [
+        inspect.cleandoc(cls.__doc__ or ""),
+        "",
+        "Args:",
+        *(f"    {name}: {text}" for name, text in arguments.items()),
+        "",
+        "Returns:",
+        "    The model, or the state dict, after the step; it shares no storage with `subject`.",
+        "",
+        "Raises:",
+        "    SurgeryError: everything that is wrong.",
+        "",
+        f"Example, as a step: ``{cls.example}``",
+    ]
+    return "\n".join(lines)
 
 
 def _signature(name: str) -> inspect.Signature:

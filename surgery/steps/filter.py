@@ -24,7 +24,7 @@ class Filter(Step):
     Either may be left out. Only the tensors that stay are ever read. A model becomes a bare state dict.
     """
 
-    example: ClassVar[str] = 'filter: {keep: module.encoder_q, drop: module.encoder_q.fc}'
+    example: ClassVar[str] = "filter: {keep: module.encoder_q, drop: module.encoder_q.fc}"
 
     keep: Selection | None = option(selection, help="what stays; everything if left out")
     drop: Selection | None = option(selection, help="what goes, of that")
@@ -36,7 +36,8 @@ class Filter(Step):
             return subject
         kept = subject
         if self.keep is not None:
-            kept = _without(kept, set(kept.entries) - set(select_keys(self.keep, kept, context)), "is not kept", context)
+            chosen = select_keys(self.keep, kept, context)
+            kept = _without(kept, kept.entries.keys() - chosen, "is not kept", context)
         if self.drop is not None:
             kept = _without(kept, set(select_keys(self.drop, kept, context)), "is dropped", context)
         return subject.bare(kept.entries)
