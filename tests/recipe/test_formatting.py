@@ -74,7 +74,7 @@ surgery: 1
 
 def rules_blocks(text: str) -> str:
     """Blanks beside arrows, and at line ends, as one."""
-    return re.sub(r" *(->|→) *", r" \1 ", re.sub(r"[ \t]+(#.*)?$", "", text, flags=re.MULTILINE)).rstrip()
+    return re.sub(r"[ \t]*(->|→)[ \t]*", r" \1 ", re.sub(r"[ \t]+(#.*)?$", "", text, flags=re.MULTILINE)).rstrip()
 
 
 def same(before, after) -> bool:
