@@ -13,7 +13,7 @@ from typing import Literal
 
 from surgery.codes import page
 
-__all__ = ["Diagnostic", "Span", "SurgeryError", "escape", "fail"]
+__all__ = ["Diagnostic", "Span", "SurgeryError", "columns", "escape", "fail"]
 
 #: characters of a line that an error shows
 _WIDEST = 200
@@ -75,7 +75,7 @@ class Diagnostic:
             number = f"{self.span.line:4}"
             before, marked, after = map(_tabs_to_blanks, _window(self.span))
             lines.append(f"{number} | {before}{marked}{after}")
-            lines.append(f"{' ' * len(number)} | {' ' * _columns(before)}{'^' * max(1, _columns(marked))}")
+            lines.append(f"{' ' * len(number)} | {' ' * columns(before)}{'^' * max(1, columns(marked))}")
         for note in self.notes:
             first, *more = note.split("\n")
             lines.append(f"     = {escape(first)}")
@@ -98,8 +98,12 @@ def _tabs_to_blanks(line: str) -> str:
     return "".join(escape(char) if char != "\t" else " " for char in line)
 
 
-def _columns(text: str) -> int:
-    """How many columns of a terminal a text takes: wide characters take two, combining ones none."""
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: wide characters take two, combining ones none.
+
+    >>> columns("weight"), columns("重み"), columns("e\\u0301")
+    (6, 4, 1)
+    """
     if text.isascii():
         return len(text)
     return sum(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.tensors.spec import Spec
@@ -74,8 +74,8 @@ class Context:
         self, code: str, message: str, span: Span | None = None, notes: Iterable[str] = (), *, warning: bool = False
     ) -> None:
         """Note an error (or a warning) and go on, so that all are found together."""
-        severity = "warning" if warning else "error"
-        self.diagnostics.append(Diagnostic(code, message, span or self.here, tuple(notes), severity))  # type: ignore[arg-type]
+        severity: Literal["error", "warning"] = "warning" if warning else "error"
+        self.diagnostics.append(Diagnostic(code, message, span or self.here, tuple(notes), severity))
 
     def drop(self, entry: Entry, touch: Touch, *, consumed: bool = False) -> None:
         """Account for a tensor that goes no further under its own key."""

@@ -52,8 +52,7 @@ class Pipeline:
             try:
                 current = _apply(op, current, wanted)
             except OpError as error:
-                notes = (error.suggestion,) if error.suggestion else ()
-                raise SurgeryError(Diagnostic("operation", error.message, span, notes)) from error
+                raise SurgeryError(error.diagnostic(span)) from error
             _check_size(current, span)
         if outputs is not None and len(current) != outputs:
             span = self.operations[-1][1] if self.operations else None
@@ -118,9 +117,8 @@ def bind_operation(expression: Call | Name, rule: Rule) -> Op:
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
-        notes = (error.suggestion,) if error.suggestion else ()
         at = next((value.at for name, value in call.kwargs if name == error.argument), expression.at)
-        raise SurgeryError(Diagnostic("operation", error.message, rule.span_of(at), notes)) from error
+        raise SurgeryError(error.diagnostic(rule.span_of(at))) from error
 
 
 def argument(expression: Expression) -> object:

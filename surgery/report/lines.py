@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
-from surgery.diagnostics import escape
+from surgery.diagnostics import columns, escape
 
-__all__ = ["STYLES", "Line", "Piece", "cells", "line", "piece", "plain", "width"]
+__all__ = ["STYLES", "Line", "Piece", "line", "piece", "plain", "width"]
 
 #: what a style means -> how rich draws it on a terminal
 STYLES = {
@@ -51,23 +50,6 @@ def plain(lines: Iterable[Line]) -> str:
     return "".join("".join(part.text for part in one).rstrip() + "\n" for one in lines)
 
 
-def cells(text: str) -> int:
-    """How many columns of a terminal a text takes; wide characters take two, combining ones none.
-
-    >>> cells("weight"), cells("重み"), cells("e\\u0301")
-    (6, 4, 1)
-    """
-    if text.isascii():
-        return len(text)
-    return sum(_columns(char) for char in text)
-
-
-def _columns(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
 def width(one: Line) -> int:
     """How many columns a line takes."""
-    return sum(cells(part.text) for part in one)
+    return sum(columns(part.text) for part in one)

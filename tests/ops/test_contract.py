@@ -29,7 +29,7 @@ def test_every_operation_has_a_sample() -> None:
     assert {sample.op.name for sample in SAMPLES} == set(OPS)
 
 
-@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("name", list(OPS))
 def test_names_examples_and_docs(name: str) -> None:
     op = OPS[name]
     assert op.name == name

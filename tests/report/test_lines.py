@@ -2,7 +2,8 @@ import io
 
 import pytest
 
-from surgery.report.lines import cells, line, piece, plain, width
+from surgery import diagnostics
+from surgery.report.lines import line, piece, plain, width
 from surgery.report.table import table
 from surgery.report.terminal import columns_of, show
 from surgery.report.text import wrapped
@@ -14,7 +15,7 @@ def test_what_must_not_reach_a_terminal_is_escaped():
 
 @pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("重み", 4), ("e\u0301", 1), ("→", 1), ("ｗ", 2)])
 def test_columns(text, columns):
-    assert cells(text) == columns
+    assert diagnostics.columns(text) == columns
 
 
 def test_wide_characters_keep_columns_straight():
