@@ -217,7 +217,9 @@ explains the rest of a message."""
 def _commands() -> str:
     from surgery.cli.main import command
 
-    context = click.Context(command, info_name="surgery", help_option_names=["-h", "--help"], max_content_width=100, terminal_width=100)
+    context = click.Context(
+        command, info_name="surgery", help_option_names=["-h", "--help"], max_content_width=100, terminal_width=100
+    )
     names = command.list_commands(context)
     introduction = f"{_prose(command.help)}\n\n{_links(names)}"
     return _page(

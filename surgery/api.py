@@ -99,5 +99,3 @@ def _outputs(
     if not overwrite:
         return outputs
     return tuple(dataclasses.replace(output, overwrite=True) for output in outputs)
-
-

@@ -157,7 +157,7 @@ def test_what_is_uncertain_is_an_error(tmp_path: Path) -> None:
         return SGD([model[0].weight, model[4].weight], lr=0.1, momentum=0.9)
 
     trained(only_some, tmp_path / "in.pt")
-    with pytest.raises(surgery.SurgeryError, match="optimizer-state.*numbers 2 parameters"):
+    with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*numbers 2 parameters"):
         convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt")
     assert not (tmp_path / "out.pt").exists()
 

@@ -14,7 +14,18 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        str(ROOT),
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        str(target),
+    ]
     subprocess.run(command, check=True, timeout=300)
     (made,) = target.glob("*.whl")
     return made
@@ -35,7 +46,12 @@ def run(installed: Path, folder: Path, *words: str) -> str:
     code += "from surgery.cli.main import main; sys.argv = ['surgery', *sys.argv[1:]]; main()"
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-P", "-c", code, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -46,7 +62,11 @@ def test_nothing_but_the_package_is_installed(wheel: Path) -> None:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"surgery"}
-    for needed in ("surgery/grammars/tables.json", "surgery/recipes/efficientnet_lite0.yaml", "surgery/pages/rule-syntax.md"):
+    for needed in (
+        "surgery/grammars/tables.json",
+        "surgery/recipes/efficientnet_lite0.yaml",
+        "surgery/pages/rule-syntax.md",
+    ):
         assert needed in names
 
 
