@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from surgery.engine.cost import cost_of
 from surgery.formats.nodes import children
 from surgery.garbage import without_collection
 from surgery.opening import open_sources
@@ -76,8 +77,6 @@ def make_plan(
         allow=context.allow,
         run_checks=tuple(context.run_checks),
     )
-    from surgery.engine.cost import cost_of
-
     return dataclasses.replace(plan, cost=cost_of(plan))
 
 

@@ -10,6 +10,7 @@ from surgery.lang.render import split_key
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.planning.selecting import Choice, RuleSet, type_test
+from surgery.subtrees import prefixes
 from surgery.tensors.subject import Subject
 
 __all__ = ["Chosen", "select_modules"]
@@ -61,11 +62,7 @@ def select_modules(rules: Sequence[Rule], subject: Subject, context: Context, *,
 def _paths_by_module(subject: Subject) -> list[tuple[str, ...]]:
     """The paths of each module but the root, in the order of their first ones."""
     if subject.skeleton is None:
-        prefixes: dict[str, None] = {}
-        for key in subject.entries:
-            segments = split_key(key)
-            prefixes.update(dict.fromkeys(".".join(segments[:depth]) for depth in range(1, len(segments))))
-        return [(prefix,) for prefix in prefixes]
+        return [(path,) for path in dict.fromkeys(path for key in subject.entries for path in prefixes(key))]
     modules = subject.skeleton.modules
     groups: dict[int, list[str]] = {}
     for path, module in modules.items():

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from surgery.collapse import collapse
 from surgery.lang.path import print_literal
-from surgery.planning.differences import Differences, Words, topmost
+from surgery.planning.differences import Differences, Words
+from surgery.subtrees import topmost
 from surgery.wording import counted
 
 __all__ = ["candidates", "exceptions"]

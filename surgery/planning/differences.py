@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from surgery.collapse import collapse
+from surgery.subtrees import topmost
 from surgery.tensors.spec import Spec, format_shape
 from surgery.wording import counted
 
-__all__ = ["Differences", "Row", "Words", "topmost"]
+__all__ = ["Differences", "Row", "Words"]
 
 #: how many rows all sections together may have
 _ROWS = 9
 #: how wide the column of keys may grow
 _WIDEST = 56
-
-#: what a row says of its keys: shape and dtype of what is missing, or of both sides
-_Label = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +28,10 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a section: an exact pattern, what is said of its keys, and how many there are."""
+    """One line of a section: an exact pattern, what is said of its keys (shapes and dtypes), and how many there are."""
 
     pattern: str
-    label: _Label
+    label: str
     count: int
 
 
@@ -87,7 +85,7 @@ class Differences:
         wanted, found = self.wanted[key], self.found[key]
         return wanted and wanted.shape, found and found.shape
 
-    def _both(self, key: str, words: Words) -> _Label:
+    def _both(self, key: str, words: Words) -> str:
         wanted, found = self.wanted[key], self.found[key]
         if wanted is None or found is None or wanted.dtype != found.dtype:
             return f"{_said(found)} in {words.found}, {_said(wanted)} in {words.wanted}"
@@ -99,12 +97,12 @@ def _of(some: Collection[str], everything: Collection[str]) -> str:
     return f"all {counted(len(some), 'key')}" if whole else f"{len(some):,} of {counted(len(everything), 'key')}"
 
 
-def _said(spec: Spec | None) -> _Label:
+def _said(spec: Spec | None) -> str:
     return "not a tensor" if spec is None else str(spec)
 
 
 def _rows(
-    found: Sequence[str], universe: Collection[str], label: Callable[[str], _Label], *, whole: bool = True
+    found: Sequence[str], universe: Collection[str], label: Callable[[str], str], *, whole: bool = True
 ) -> list[Row]:
     """One row for each exact pattern; where those are too many, subtrees all of whose keys are among `found`."""
     patterns = collapse(found, by=label)
@@ -118,37 +116,6 @@ def _rows(
 
 def _subtrees(pattern: str, count: int) -> Row:
     return Row(f"{pattern}.**", f"all {counted(count, 'key')}", count)
-
-
-def topmost(found: Iterable[str], universe: Collection[str]) -> tuple[dict[str, int], list[str]]:
-    """The topmost subtrees of `universe` that lie in `found` as a whole, with their sizes; and the keys in none.
-
-    The root is not among them, nor is what has one key only.
-
-    >>> topmost(["fc.weight", "fc.bias", "a.x"], ["fc.weight", "fc.bias", "a.x", "a.y"])
-    ({'fc': 2}, ['a.x'])
-    """
-    inside: dict[str, int] = {}
-    everywhere: dict[str, int] = {}
-    for counts, names in ((inside, found := list(found)), (everywhere, universe)):
-        for name in names:
-            for prefix in prefixes(name):
-                counts[prefix] = counts.get(prefix, 0) + 1
-    tops: dict[str, int] = {}
-    alone: list[str] = []
-    for name in found:
-        top = next((prefix for prefix in prefixes(name) if inside[prefix] == everywhere[prefix]), None)
-        if top is None or inside[top] == 1:
-            alone.append(name)
-        else:
-            tops[top] = inside[top]
-    return tops, alone
-
-
-def prefixes(key: str) -> list[str]:
-    """The modules above a key, the topmost first: ``a.b.c`` has ``a`` and ``a.b``."""
-    segments = key.split(".")
-    return [".".join(segments[:length]) for length in range(1, len(segments))]
 
 
 def _shares(sizes: Sequence[int], rows: int) -> list[int]:

@@ -15,11 +15,12 @@ from surgery.planning.allowed import Allowed
 from surgery.planning.batch_norm import OldCounters, zero_counter
 from surgery.planning.candidates import candidates, exceptions
 from surgery.planning.context import Context
-from surgery.planning.differences import Differences, Words, prefixes
+from surgery.planning.differences import Differences, Words
 from surgery.planning.extras import Extras
 from surgery.planning.fitting import Fit, fit, fitted, same_tensor
 from surgery.planning.old_names import with_current_names
 from surgery.planning.selecting import facts_of, type_test
+from surgery.subtrees import prefixes
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr, detach
 from surgery.tensors.subject import Entry, Subject, Touch

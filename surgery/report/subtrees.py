@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from surgery.collapse import collapse
+from surgery.subtrees import prefixes
 from surgery.wording import listed
 
 __all__ = ["brief", "subtrees"]
@@ -20,20 +21,16 @@ def subtrees(chosen: Iterable[str], everything: Collection[str]) -> list[str]:
     chosen = list(dict.fromkeys(chosen))
     if chosen and len(chosen) == len(everything):
         return ["**"]
-    there = Counter(prefix for key in everything for prefix in _prefixes(key))
-    taken = Counter(prefix for key in chosen for prefix in _prefixes(key))
+    there = Counter(prefix for key in everything for prefix in _on_the_way(key))
+    taken = Counter(prefix for key in chosen for prefix in _on_the_way(key))
     # a key that is itself the prefix of another stands for itself
-    tops = (next((prefix for prefix in _prefixes(key) if there[prefix] == taken[prefix]), key) for key in chosen)
+    tops = (next((prefix for prefix in _on_the_way(key) if there[prefix] == taken[prefix]), key) for key in chosen)
     return list(dict.fromkeys(tops))
 
 
-def _prefixes(key: str) -> Iterator[str]:
-    """The prefixes of a key that end at a dot, the shortest first, and the key itself."""
-    at = key.find(".")
-    while at != -1:
-        yield key[:at]
-        at = key.find(".", at + 1)
-    yield key
+def _on_the_way(key: str) -> list[str]:
+    """The modules above a key, the topmost first, and the key itself."""
+    return [*prefixes(key), key]
 
 
 def brief(chosen: Iterable[str], everything: Collection[str], *, most: int = 4) -> str:

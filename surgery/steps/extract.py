@@ -11,6 +11,7 @@ from surgery.fields import key, main
 from surgery.planning.context import Context
 from surgery.steps import STEPS
 from surgery.steps.base import Step
+from surgery.subtrees import prefixes
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Entry, Subject, Touch
 
@@ -49,9 +50,8 @@ class Extract(Step):
         if self.path in subject.entries:
             message, note = f"`{self.path}` is a tensor, and nothing stands below it", None
         else:
-            names = [name.split(".") for name in subject.entries]
-            prefixes = {".".join(parts[:n]) for parts in names for n in range(1, len(parts))}
-            message, note = f"no key begins with `{self.path}.`", did_you_mean(self.path, prefixes)
+            modules = {prefix for key in subject.entries for prefix in prefixes(key)}
+            message, note = f"no key begins with `{self.path}.`", did_you_mean(self.path, modules)
         context.report("unused-rule", message, notes=(note,) if note else ())
 
 
