@@ -77,7 +77,7 @@ class _Binder:
         if wrong is not None:
             self.reader.diagnostics.append(Diagnostic(code, wrong[0], span, wrong[1]))
             value = OPEN
-        self.found[param.name] = Declared(param.name, value, base)
+        self.found[param.name] = Declared(param.name, _from_python(param, value), base)
 
     def find(self, name: str) -> None:
         """The value of a parameter that was not given, those it is made of first."""
@@ -95,7 +95,7 @@ class _Binder:
             return
         value = anything.read(param.default_node, self.reader)
         if value == param.default or value is OPEN:
-            self.found[name] = Declared(name, value)
+            self.found[name] = Declared(name, _from_python(param, value))
         else:
             base = self.reader.directory_of(param.default_node)
             self.take(param, value, param.default_node.span, base, code="parameter")

@@ -121,6 +121,21 @@ def test_values_from_python():
     assert type(found["layers"]) is int
 
 
+def test_whole_numbers_are_integers_however_they_are_written(tmp_path):
+    (tmp_path / "c.json").write_text('{"n": 3.0, "l": [1.0, 2]}')
+    text = """
+    a: {type: integer, default: 3.0}
+    b: {type: integer}
+    c: {type: integer, from: "c.json#/n"}
+    d: {type: [integer], from: "c.json#/l"}
+    e: {type: [integer], default: [4.0]}
+    """
+    found = {name: p.value for name, p in bound(text, ["b=3.0"], recipe_directory=tmp_path).items()}
+    assert found == {"a": 3, "b": 3, "c": 3, "d": [1, 2], "e": [4]}
+    assert all(type(n) is int for v in found.values() for n in (v if isinstance(v, list) else [v]))
+
+
+
 def test_unfit_values(golden):
     wrong = [
         *("classes=ten", "classes=1.5", "classes=true", "classes=99999999999999999999", "rate=fast", "flag=yes"),
