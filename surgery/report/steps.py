@@ -76,7 +76,7 @@ def _rule_heads(rules: Sequence[RuleEdits], columns: int | None) -> list[list[Li
         return table_rows(rows, "ll", indent=4, columns=columns)
     found: list[list[Line]] = []
     for rule, count in zip(rules, counts, strict=True):
-        left, arrow, right = rule.text.rpartition(" -> ") if len(rule.text) > _WIDE else ("", "", rule.text)
+        left, arrow, right = rule.text.partition(" -> ") if len(rule.text) > _WIDE else ("", "", rule.text)
         lines = [line("    ", left)] if arrow else []
         found.append([*lines, line("    ", f"  -> {right}" if arrow else right, "  ", count)])
     return found

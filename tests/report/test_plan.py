@@ -35,3 +35,12 @@ def test_what_was_done_to_what_did_not_stay_is_told(make_plan, vit):
         f"            lm_head.weight is {key}",
         "            lm_head.weight  its own tensor goes",
     ]
+
+
+def test_a_long_rule_is_broken_at_its_own_arrow(make_plan, vit):
+    """And not at one inside a pattern of einops."""
+    pattern = 'rearrange("(heads three dim) e -> (three heads dim) e", heads=4, three=3)'
+    text = plan_text(
+        make_plan(vit, f"convert: module.blocks.{{i}}.attn.qkv.weight -> blocks.{{i}}.qkv.weight via {pattern}")
+    )
+    assert "    module.blocks.{i}.attn.qkv.weight\n      -> blocks.{i}.qkv.weight via rearrange(" in text
