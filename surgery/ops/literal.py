@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from surgery.ops.arithmetic import torch_dtype
+from surgery.ops.arithmetic import convert, torch_dtype
 from surgery.ops.base import Op, OpError
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.spec import Spec
@@ -21,7 +21,8 @@ __all__ = ["LiteralTensor"]
 class LiteralTensor(Op):
     """A tensor of the numbers in a list, nested as torch nests them.
 
-    Dtypes: as in torch, float32 if any number has a point, int64 if none has, bool of True and False; or `dtype`.
+    Dtypes: as in torch, float32 if any number has a point, int64 if none has, bool of True and False; or `dtype`, which
+    must hold the numbers. An empty list is float32.
 
     >>> print(*LiteralTensor([[1, 2.5], [3, 4]]).infer((), None))
     float32 [2, 2]
@@ -30,6 +31,16 @@ class LiteralTensor(Op):
     arity: ClassVar[Literal["many"]] = "many"
     values: Any
     dtype: DType | None = None
+
+    @classmethod
+    def bind(cls, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Self:
+        """The tensor of a call: a list of numbers, or one number, and perhaps ``dtype=``."""
+        dtype = kwargs.get("dtype")
+        if len(args) != 1 or not set(kwargs) <= {"dtype"}:
+            raise OpError("`tensor` takes a list of numbers, and perhaps `dtype=`")
+        if dtype is not None and not isinstance(dtype, DType):
+            raise OpError(f"`tensor` wants a dtype for `dtype`, not {dtype!r}", "dtype")
+        return cls(args[0], dtype)
 
     def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
         shape = _shape(self.values)
@@ -43,7 +54,9 @@ class LiteralTensor(Op):
         import torch
 
         (spec,) = self.infer((), 1)
-        return [torch.tensor(self.values, dtype=torch_dtype(spec.dtype.name))]
+        pointed = any(isinstance(value, float) for value in _flat(self.values))
+        exact = torch.tensor(self.values, dtype=torch.float64 if pointed else None)
+        return [convert("tensor", exact, torch_dtype(spec.dtype.name))]
 
     def __str__(self) -> str:
         dtype = f", dtype={self.dtype}" if self.dtype else ""

@@ -86,11 +86,7 @@ def _operation(call: Call, rule: Rule) -> Op:
     try:
         args = [evaluate(argument, DTYPES) for argument in call.args]
         kwargs = {name: evaluate(argument, DTYPES) for name, argument in call.kwargs}
-        if cls is not LiteralTensor:
-            return cls.bind(args, kwargs)
-        if len(args) != 1 or not set(kwargs) <= {"dtype"}:
-            raise OpError("`tensor` takes a list of numbers, and perhaps `dtype=`")
-        return LiteralTensor(args[0], kwargs.get("dtype"))
+        return cls.bind(args, kwargs)
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
