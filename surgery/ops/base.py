@@ -50,7 +50,7 @@ class Op:
     """The base of all operations.
 
     Attributes:
-        name: what a recipe calls it; follows from the name of the class.
+        name: what a recipe calls it; follows from the name of the class, unless it says another.
         arity: ``each``, one tensor to one; ``split``, one to many; ``join``, many to one; ``many``, many to many.
         ordered: whether the order of the inputs matters.
         example: a rule that uses it.
@@ -68,7 +68,7 @@ class Op:
     keywords: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:
-        cls.name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.name = cls.__dict__.get("name") or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
     @classmethod
     def bind(cls: type[SomeOp], args: Sequence[Any], kwargs: Mapping[str, Any]) -> SomeOp:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from surgery.ops.arithmetic import convert, torch_dtype
 from surgery.ops.base import Op, OpError
+from surgery.ops.scale import holds
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.spec import Spec
 
@@ -28,6 +29,7 @@ class LiteralTensor(Op):
     float32 [2, 2]
     """
 
+    name: ClassVar[str] = "tensor"
     arity: ClassVar[Literal["many"]] = "many"
     values: Any
     dtype: DType | None = None
@@ -48,7 +50,10 @@ class LiteralTensor(Op):
         if not kinds <= {int, float, bool} or (bool in kinds and len(kinds) > 1):
             raise OpError("`tensor` takes numbers, or True and False, in lists of equal lengths", "values")
         name = "bool" if kinds == {bool} else "int64" if kinds == {int} else "float32"
-        return (Spec(shape, self.dtype or DTYPES[name]),)
+        spec = Spec(shape, self.dtype or DTYPES[name])
+        for value in _flat(self.values):
+            holds(self, spec, value, "values")
+        return (spec,)
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         import torch
@@ -56,7 +61,7 @@ class LiteralTensor(Op):
         (spec,) = self.infer((), 1)
         pointed = any(isinstance(value, float) for value in _flat(self.values))
         exact = torch.tensor(self.values, dtype=torch.float64 if pointed else None)
-        return [convert("tensor", exact, torch_dtype(spec.dtype.name))]
+        return [convert(self.name, exact, torch_dtype(spec.dtype.name))]
 
     def __str__(self) -> str:
         dtype = f", dtype={self.dtype}" if self.dtype else ""
