@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ import click
 
 from surgery.cli.commands import COMMANDS
 from surgery.cli.session import Session
+from surgery.cli.streams import prepare, unwritable
 from surgery.cli.usage import Misused, diagnostic_of
 from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.suggest import did_you_mean
@@ -65,8 +65,8 @@ class Surgery(click.Group):
             sys.stdout.flush()
             return result
         except BrokenPipeError:
-            # whoever read the output has enough; Python must not complain about it when it exits
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # whoever read the output has enough
+            unwritable(sys.stdout)
             raise click.exceptions.Exit(BROKEN_PIPE) from None
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
@@ -82,9 +82,10 @@ class Surgery(click.Group):
 def _status(invoke: Callable[[], Any], current: Session) -> int:
     """The exit status of a command line, what went wrong having been said."""
     before = _catch_terminate()
-    _print_anything()
+    prepare()
     try:
         result = invoke()
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except SurgeryError as error:
         return _fail(error.diagnostics, error.exit_code, current)
@@ -97,18 +98,16 @@ def _status(invoke: Callable[[], Any], current: Session) -> int:
         return INTERRUPTED
     except Terminated:
         return TERMINATED
+    except OSError as error:
+        failed = unwritable(sys.stdout)
+        if failed is None:
+            return _bug(error)
+        return _fail((Diagnostic("output", f"the result cannot be printed: {failed.strerror}"),), 3, current)
     except Exception as error:
         return _bug(error)
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
-
-
-def _print_anything() -> None:
-    """Where the encoding of a stream lacks a character, it is printed as an escape."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _catch_terminate() -> Any:
@@ -129,7 +128,11 @@ def _fail(diagnostics: Sequence[Diagnostic], status: int, current: Session) -> i
         from surgery.report.json import errors_document
 
         current.print_json(errors_document(diagnostics))
-    current.complain(diagnostics)
+    try:
+        current.complain(diagnostics)
+    except OSError:
+        # where errors cannot be printed, the status has to do
+        unwritable(sys.stderr)
     return status
 
 

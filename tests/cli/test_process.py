@@ -175,3 +175,27 @@ def test_an_encoding_that_lacks_characters(place):
     done = python("from surgery.cli.main import main; main()", *args, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "12 \\xd7 module.blocks.{0-11}.norm.weight" in done.stdout
+
+
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("inspect model.safetensors >&-", 0, ""),
+        ("inspect model.safetensors --json >&-", 0, ""),
+        pytest.param("inspect model.safetensors > /dev/full", 3, "cannot be printed: No space left", marks=FULL),
+        pytest.param("inspect model.safetensors --json > /dev/full", 3, "cannot be printed: No space", marks=FULL),
+        pytest.param("--help > /dev/full", 3, "cannot be printed: No space left on device", marks=FULL),
+        pytest.param("inspect nothing.safetensors 2> /dev/full", 3, "", marks=FULL),
+        ("inspect nothing.safetensors 2>&-", 3, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(place, line, status, said):
+    command = f"exec \"$0\" -c 'from surgery.cli.main import main; main()' {line}"
+    done = subprocess.run(["bash", "-c", command, sys.executable], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert "bug in" not in done.stderr
+    assert "Exception ignored" not in done.stderr
