@@ -51,15 +51,8 @@ def make_plan(
     context = Context(
         seed=bound.seed, allow=frozenset(allow), directory=Path(recipe.directory), given=dict(given or {})
     )
-    subject = apply_steps(bound.steps, open_sources(bound, context), context)
-    if bound.expect is not None:
-        subject = bound.expect.check_plan(subject, context)
-    _check_values(subject, context)
     wanted = bound.outputs if outputs is None else outputs
-    if any(output.container == "keep" for output in wanted):
-        subject = follow_optimizers(subject, context)
-    if any(output.container == "bare" for output in wanted):
-        _remark_rest(subject, context)
+    subject = _result(bound, wanted, context)
     check_outputs(wanted, subject, context)
     context.raise_errors()
     _announce(subject)
@@ -78,6 +71,19 @@ def make_plan(
         run_checks=tuple(context.run_checks),
     )
     return dataclasses.replace(plan, cost=cost_of(plan))
+
+
+def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subject:
+    """The subject after all steps, checked, and with what else of the checkpoint the outputs want."""
+    subject = apply_steps(bound.steps, open_sources(bound, context), context)
+    if bound.expect is not None:
+        subject = bound.expect.check_plan(subject, context)
+    _check_values(subject, context)
+    if any(output.container == "keep" for output in outputs):
+        subject = follow_optimizers(subject, context)
+    if any(output.container == "bare" for output in outputs):
+        _remark_rest(subject, context)
+    return subject
 
 
 def _check_values(subject: Subject, context: Context) -> None:
