@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from surgery.api import load, run
     from surgery.diagnostics import Diagnostic, SurgeryError
+    from surgery.model.names import register_layer
     from surgery.plan import Plan
     from surgery.recipe import Recipe
     from surgery.result import Result
 
-__all__ = ["Diagnostic", "Plan", "Recipe", "Result", "SurgeryError", "load", "run"]
+__all__ = ["Diagnostic", "Plan", "Recipe", "Result", "SurgeryError", "load", "register_layer", "run"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "load": "surgery.api",
     "run": "surgery.api",
+    "register_layer": "surgery.model.names",
     "Diagnostic": "surgery.diagnostics",
     "SurgeryError": "surgery.diagnostics",
     "Plan": "surgery.plan",

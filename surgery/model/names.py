@@ -27,7 +27,11 @@ _registered: dict[str, type[nn.Module]] = {}
 
 
 def register_layer(cls: SomeModule) -> SomeModule:
-    """Make a module class known to recipes by its name; a decorator. Names of torch and torchvision come first."""
+    """Make a module class known to recipes by its name; a decorator. Names of torch and torchvision come first.
+
+    Raises:
+        ValueError: another class is registered under that name.
+    """
     if _registered.get(cls.__name__, cls) is not cls:
         raise ValueError(f"a layer `{cls.__name__}` is registered already")
     _registered[cls.__name__] = cls
