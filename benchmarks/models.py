@@ -60,14 +60,12 @@ def main() -> None:
             measure(python(MAKE, model, weights))
             words = (model, weights, head, stem)
             compare(f"{model}: build, replace two layers, load", python(OURS, *words), python(THEIRS, *words), rounds)
-            above = [
+            plan, ours, usual = (
                 statistics.median(measure(python(code, *words)).megabytes for _ in range(3)) - imports
                 for code in (PLAN, OURS, THEIRS)
-            ]
-            size = weights.stat().st_size / 2**20
-            print(
-                f"  above the imports: plan {above[0]:.0f}, run {above[1]:.0f}, usual {above[2]:.0f}; model {size:.0f} MB"
             )
+            size = weights.stat().st_size / 2**20
+            print(f"  above the imports: plan {plan:.0f}, run {ours:.0f}, usual {usual:.0f}; model {size:.0f} MB")
 
 
 if __name__ == "__main__":
