@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from surgery.planning.candidates import candidates
 from surgery.planning.differences import Differences, Words
+from surgery.tensors.dtype import DType
 from surgery.tensors.subject import Subject
 
 __all__ = ["differences_from", "likeness_notes"]
@@ -29,4 +30,18 @@ def differences_from(reference: Subject, result: Subject) -> Differences:
 def likeness_notes(differences: Differences, reference: str, result: str = "the result") -> list[str]:
     """The differences as a short table, and what was probably meant."""
     words = Words(reference, result)
-    return [*differences.sections(words), *candidates(differences, words)]
+    return [*differences.sections(words), *candidates(differences, words), *_casts(differences, reference, result)]
+
+
+def _casts(differences: Differences, reference: str, result: str) -> list[str]:
+    """The casts that would mend what differs in nothing but the dtype, where all tensors of a dtype differ alike."""
+    both = [(spec, differences.wanted.get(key)) for key, spec in differences.found.items()]
+    wanted: dict[DType, set[DType]] = {}
+    for found, other in both:
+        if found is not None and other is not None and found.shape == other.shape:
+            wanted.setdefault(found.dtype, set()).add(other.dtype)
+    changes = [(found, *others) for found, others in wanted.items() if len(others) == 1 and found not in others]
+    return [
+        f'what is {found} in {result} is {other} in {reference}: `cast: "** if dtype == {found} -> {other}"`'
+        for found, other in changes
+    ]

@@ -82,6 +82,12 @@ class TestLike:
         expect("expect: {like: {given: reference}}", stored(NET), {**there, "bn.weight": ((8,), "float16")})
         golden("expect/like", errors())
 
+    def test_another_dtype_throughout(self, stored, expect, context, errors):
+        half = {key: (shape, "float16") for key, shape in NET.items() if key != "bn.num_batches_tracked"}
+        expect("expect: {like: {given: reference}}", stored({**NET, **half}), NET)
+        assert '`cast: "** if dtype == float16 -> float32"`' in errors()
+        assert "int64" not in errors()
+
     def test_one_name_of_a_tied_tensor_is_enough(self, stored, expect, context):
         subject = stored({"embed.weight": (9, 4)})
         expect("expect: {like: {given: x}}", subject, {"embed.weight": (9, 4)}, ties={"head.weight": "embed.weight"})

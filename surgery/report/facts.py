@@ -84,9 +84,11 @@ def trained_of(plan: Plan) -> tuple[list[str], int]:
 
 
 def untouched(plan: Plan) -> int:
-    """How many tensors of the result have the values of a source tensor of the same key."""
-    entries = plan.subject.entries.items()
-    return sum(1 for key, entry in entries if any(o.key == key for o in entry.origins) and not _computed(entry))
+    """How many tensors of the result are a source tensor of the same key, with its values, shape and dtype."""
+    entries = [(key, entry) for key, entry in plan.subject.entries.items() if not _computed(entry)]
+    return sum(
+        1 for key, entry in entries if any(o.key == key and plan.before.get(o) == entry.spec for o in entry.origins)
+    )
 
 
 def _computed(entry: Entry) -> bool:

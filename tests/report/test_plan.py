@@ -1,3 +1,7 @@
+import torch
+
+import surgery
+from surgery.report.facts import untouched
 from surgery.report.lines import plain
 from surgery.report.plan import plan_lines, plan_text
 
@@ -44,3 +48,10 @@ def test_a_long_rule_is_broken_at_its_own_arrow(make_plan, vit):
         make_plan(vit, f"convert: module.blocks.{{i}}.attn.qkv.weight -> blocks.{{i}}.qkv.weight via {pattern}")
     )
     assert "    module.blocks.{i}.attn.qkv.weight\n      -> blocks.{i}.qkv.weight via rearrange(" in text
+
+
+def test_a_tensor_loaded_in_another_dtype_is_not_untouched():
+    net = torch.nn.Linear(2, 3)
+    half = {"weight": torch.ones(3, 2, dtype=torch.float16), "bias": torch.ones(3)}
+    recipe = surgery.load({"source": {"given": "net"}, "steps": [{"load": {"from": {"given": "half"}}}]})
+    assert untouched(recipe.plan(given={"net": net, "half": half})) == 1
