@@ -38,7 +38,7 @@ def new_recipe(
     # yaml-language-server: $schema=recipe.schema.json
     surgery: 1
     name: moco
-    description: What this recipe makes of what, for people.
+    description: One sentence on what this recipe does.
     source: {checkpoint: moco.pth}
     steps:
       - unwrap: true
@@ -50,7 +50,7 @@ def new_recipe(
     words: dict[str, Any] = {
         "surgery": FORMAT,
         "name": name,
-        "description": "What this recipe makes of what, for people.",
+        "description": "One sentence on what this recipe does.",
     }
     if source is None:
         words["params"] = {"checkpoint": {"type": "path", "help": "the checkpoint to operate on"}}
@@ -64,6 +64,8 @@ def new_recipe(
 
 
 def _escaped(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {word: _escaped(inner) for word, inner in value.items()}
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 

@@ -13,8 +13,12 @@ def did_you_mean(word: str, known: Iterable[str], *, most: int = 1) -> str | Non
 
     >>> did_you_mean("renmae", ["rename", "filter"])
     'did you mean `rename`?'
+    >>> did_you_mean("GeLU", ["GLU", "GELU"])
+    'did you mean `GELU`?'
     """
-    near = difflib.get_close_matches(word, list(known), n=most, cutoff=0.6)
+    known = list(known)
+    same = [name for name in known if name.casefold() == word.casefold()]
+    near = same[:most] or difflib.get_close_matches(word, known, n=most, cutoff=0.6)
     if not near:
         return None
     return f"did you mean {' or '.join(f'`{name}`' for name in near)}?"

@@ -20,11 +20,14 @@ __all__ = ["command"]
 @click.command("new")
 @click.argument("path", metavar="RECIPE", type=click.Path())
 @click.option("--checkpoint", metavar="PATH", help="The checkpoint that it operates on; its keys become rules.")
+@click.option("-e", "--entry", metavar="NAME", help="The state dict of this name in the checkpoint.")
 @click.option("--model", metavar="NAME", help="The model of torchvision that it operates on, such as resnet50.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
 @allow_option
 @quiet_option
-def command(path: str, checkpoint: str | None, model: str | None, force: bool, allow: tuple[str, ...]) -> None:
+def command(
+    path: str, checkpoint: str | None, entry: str | None, model: str | None, force: bool, allow: tuple[str, ...]
+) -> None:
     """Begin a recipe: a file that can be planned as it stands, and the schema beside it with which editors help.
 
     \b
@@ -37,8 +40,10 @@ def command(path: str, checkpoint: str | None, model: str | None, force: bool, a
 
     if checkpoint and model:
         raise Misused("`--checkpoint` and `--model` are given together", "a recipe has one source; `load` brings more")
+    if entry and not checkpoint:
+        raise Misused("`--entry` is given without `--checkpoint`", "it names a state dict in a checkpoint")
     file = Path(path) if Path(path).suffix in (".yaml", ".yml") else Path(f"{path}.yaml")
-    source, tensors = _source(checkpoint, model, file.parent, allow)
+    source, tensors = _source(checkpoint, entry, model, file.parent, allow)
     write_text(str(file), new_recipe(file.stem, source=source, tensors=tensors), overwrite=force)
     schema = file.parent / SCHEMA_FILE
     write_text(str(schema), schema_text(), overwrite=True)
@@ -47,7 +52,7 @@ def command(path: str, checkpoint: str | None, model: str | None, force: bool, a
 
 
 def _source(
-    checkpoint: str | None, model: str | None, directory: Path, allow: tuple[str, ...]
+    checkpoint: str | None, entry: str | None, model: str | None, directory: Path, allow: tuple[str, ...]
 ) -> tuple[Mapping[str, Any] | None, Mapping[str, tuple[int, ...]] | None]:
     """The source as a recipe holds it, and the shapes of its tensors by key."""
     name = checkpoint or (f"torchvision:{model}" if model else None)
@@ -55,11 +60,12 @@ def _source(
         return None, None
     from surgery.cli.subjects import context_of, subject_of
 
-    entries = subject_of(name, context_of(allow)).entries
+    entries = subject_of(name, context_of(allow), entry=entry).entries
     shapes = {key: entry.spec.shape for key, entry in entries.items()}
     if model:
         return {"torchvision": model, "weights": "DEFAULT"}, shapes
-    return {"checkpoint": name if "://" in name else _seen_from(directory, name)}, shapes
+    where = name if "://" in name else _seen_from(directory, name)
+    return {"checkpoint": {"path": where, "entry": entry} if entry else where}, shapes
 
 
 def _seen_from(directory: Path, path: str) -> str:

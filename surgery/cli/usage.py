@@ -34,7 +34,7 @@ def diagnostic_of(error: click.ClickException) -> Diagnostic:
         notes.append(near or f"options: {', '.join(known)}")
     else:
         message = _plain(error)
-    notes += _choice_note(error)
+    notes += _choice_note(error) + _step_note(error, context)
     if context is not None and not any(note.startswith("usage:") for note in notes):
         notes.append(f"usage: {_usage(context)}")
     return Diagnostic("usage", message, None, tuple(notes))
@@ -66,6 +66,13 @@ def _plain(error: click.ClickException) -> str:
     text = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
     text = text.replace("is not a valid integer range", "is no integer")
     return text[:1].lower() + text[1:]
+
+
+def _step_note(error: click.ClickException, context: click.Context | None) -> list[str]:
+    """For a step that the shell took apart, the quotes around it."""
+    if context is None or context.command.name != "apply" or not _EXTRA.match(error.format_message()):
+        return []
+    return ["a step is one argument: `-e 'rename: \"a -> b\"'`"]
 
 
 def _choice_note(error: click.ClickException) -> list[str]:

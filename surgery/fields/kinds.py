@@ -40,6 +40,10 @@ class Kind(ABC):
         """Whether this mapping may be a value of this kind."""
         return self.takes_mapping
 
+    def meant(self, word: str, value: Node) -> str | None:
+        """How a value of this kind would say what somebody wrote as ``{word: value}``; None where that is not known."""
+        return None
+
     @abstractmethod
     def read(self, node: Node, reader: Reader) -> Any:
         """The value of a node; `OPEN` where it depends on a parameter without a value. Errors go to the reader."""

@@ -28,6 +28,12 @@ class rules(Kind):
         """One rule with options may stand without a list around it."""
         return "rule" in node
 
+    def meant(self, word: str, value: Node) -> str | None:
+        """A rule with an arrow, where a mapping from old to new was written."""
+        if not isinstance(value, Scalar) or not isinstance(value.value, str):
+            return None
+        return f'a rule is one text, with an arrow: "{word} -> {value.value}"'
+
     def read(self, node: Node, reader: Reader) -> tuple[Rule, ...]:
         found = [rule for item in reader.items(node) for rule in self._item(item, reader)]
         if not found and not reader.diagnostics:
@@ -54,11 +60,13 @@ class rules(Kind):
     def _with_options(self, node: MapNode, reader: Reader) -> tuple[Rule, ...]:
         kinds = {"rule": None, "count": integer, "optional": boolean, "note": string}
         text = node.get("rule")
-        for key, _ in node.pairs:
-            if key.value not in kinds:
-                reader.unknown_word(str(key.value), key, kinds)
+        unknown = [(key, value) for key, value in node.pairs if key.value not in kinds]
+        for key, other in unknown:
+            meant = self.meant(str(key.value), other) if text is None else None
+            reader.unknown_word(str(key.value), key, kinds, meant)
         if text is None:
-            reader.report("missing-word", "`rule` is missing here", node.span)
+            if not unknown:  # the word that is missing may be the one that is misspelled
+                reader.report("missing-word", "`rule` is missing here", node.span)
             return ()
         options: dict[str, Any] = {}
         for name, kind in kinds.items():

@@ -138,7 +138,10 @@ class Reader:
             return self._from_mapping(cls, node)
         if alone is None:
             names = listed(f.name for f in fields_of(cls))
-            self.report("wrong-type", f"a mapping stands here, with {names}", node.span)
+            example = getattr(cls, "example", "")
+            self.report(
+                "wrong-type", f"a mapping stands here, with {names}", node.span, [f"as in `{example}`"] * bool(example)
+            )
             return None
         before = len(self.diagnostics)
         value = alone.kind.read(node, self)
@@ -160,17 +163,18 @@ class Reader:
             if name in known:
                 values[known[name].attribute] = known[name].kind.read(value, self)
             else:
-                self.unknown_word(name, key, known)
+                alone = main_field(cls)
+                meant = getattr(cls, "habits", {}).get(name) or (alone and alone.kind.meant(name, value))
+                self.unknown_word(name, key, known, meant)
                 misspelled = True
         if not misspelled:  # the word that is missing may be the one that is misspelled
             self._missing(cls, set(values), node.span)
         return cls(**values) if len(self.diagnostics) == before else None
 
-    def unknown_word(self, word: str, node: Node, known: Iterable[str]) -> None:
-        """Report a key that means nothing where it stands."""
+    def unknown_word(self, word: str, node: Node, known: Iterable[str], meant: str | None = None) -> None:
+        """Report a key that means nothing where it stands; `meant` is what would say it, where that is known."""
         known = list(known)
-        near = did_you_mean(word, known)
-        note = near or f"known here: {listed(known)}"
+        note = meant or did_you_mean(word, known) or f"known here: {listed(known)}"
         self.report("unknown-word", f"`{word}` means nothing here", node.span, (note,))
 
     def _missing(self, cls: type, given: set[str], span: Span) -> bool:

@@ -15,7 +15,7 @@ __all__ = ["already_there", "check_directory", "check_file", "follow"]
 
 def already_there(path: Path, span: Span | None = None) -> SurgeryError:
     """The error about an output that exists and may not be replaced."""
-    notes = ("`overwrite: true` in the recipe, `--force` or `overwrite=True` allow to replace it",)
+    notes = ("to replace it: `--force`, in Python `overwrite=True`, in a recipe `overwrite: true`",)
     return fail("output-exists", f"`{path}` is already there", span, notes)
 
 

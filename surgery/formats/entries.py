@@ -73,7 +73,8 @@ def _only(checkpoint: Checkpoint) -> tuple[tuple[str, ...], Any]:
     if not found:
         raise fail("entry", f"there is no state dict in `{checkpoint.shown}`", notes=[_what_is_there(checkpoint.tree)])
     first = ".".join(found[0].entry) or ROOT
-    notes = (*_listed(found), f"name one of them: `entry: {first}`; `entry: {ROOT}` takes everything as one tree")
+    name = f"`{{path: …, entry: {first}}}` in a recipe, `--entry {first}` on the command line"
+    notes = (*_listed(found), f"name one of them: {name}; the entry `{ROOT}` is everything as one tree")
     raise fail("entry", f"`{checkpoint.shown}` holds {len(found)} state dicts", notes=notes)
 
 

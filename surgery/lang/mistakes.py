@@ -46,6 +46,8 @@ def _mistake(
 
 _ARROW = "->|→"
 _NAMED = "a capture has a name: `{i}`; what needs no name is `*`"
+_RANGE = "a range does not stand in a key"
+_IS_CONDITION = "`layers.{i:int} if 6 <= i <= 11`; for a few, `layers.(6|7)`"
 _REGEX = "there are no regular expressions"
 _CAPTURES = "`{i}` captures any text of a segment, `{i:int}` digits, `{p:**}` segments; `{i}` puts it back"
 _QUOTED = 'a key with unusual characters is quoted: "odd name".weight'
@@ -64,8 +66,22 @@ MISTAKES: tuple[Mistake, ...] = (
     _mistake(
         _ARROW, "this condition is not complete", before=r"[=<>+*/%-]|(?<!\S)(?:and|or|not|in)", where="expression"
     ),
+    _mistake(
+        r"\(",
+        "a rule needs an arrow before `via`",
+        "`key -> key via …`; both keys may be the same",
+        before=r"\A(?:(?!->|→)(?s:.))+\svia\s+\w+",
+        start="key",
+    ),
     _mistake(_ARROW, "there are two arrows in this rule", "a rule has one arrow; rules stand on lines of their own"),
     # attributes
+    _mistake(
+        r"[\w.\"'+-]+",
+        "an attribute is set by its name",
+        "`**[BatchNorm2d] -> eps=1e-3`",
+        before=r"->|→",
+        start="set",
+    ),
     _mistake("=", "an attribute is set with one `=`", before="=", start="set"),
     _mistake(":", "an attribute is set with `=`", "`eps=1e-3`", before=r"\w", start="set"),
     _mistake(r"\w+(?=\s*=)", "a comma is missing before `{word}`", before=r"=\s*\S+", start="set"),
@@ -84,6 +100,9 @@ MISTAKES: tuple[Mistake, ...] = (
     # captures
     _mistake(r"\}", "an empty capture", _NAMED, before=r"\{"),
     _mistake(r"\}", "this expression is not complete", before=r"[+*/%-]"),
+    _mistake(r"\d+(?=\s*[-,:.]+\s*\d)", _RANGE, _IS_CONDITION, before=r"\{", where="capture"),
+    _mistake(r"=(?=\s*\d)", _RANGE, _IS_CONDITION, before=r"\{\w+", where="capture"),
+    _mistake(r"\[(?=\d+\s*[-:]\s*\d+\])", _RANGE, _IS_CONDITION, where="key"),
     _mistake(r"\d+", "a capture is not numbered", _NAMED, before=r"\{", where="capture"),
     _mistake(r"[-+*/%]", "arithmetic stands on the right side only", before=r"\{\w+", where="capture"),
     _mistake(r"(?P<word>\\d\+?|\[0-9\]\+?)", _REGEX, "digits are captured by `{i:int}`", before=r"\{\w+:"),

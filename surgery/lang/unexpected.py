@@ -8,6 +8,7 @@ import lark
 
 from surgery.diagnostics import Diagnostic
 from surgery.lang.mistakes import MISTAKES, Where
+from surgery.tensors.dtype import DTYPES
 from surgery.text import Text
 
 __all__ = ["explain", "explain_blank"]
@@ -90,7 +91,10 @@ def _ends_too_early(text: Text, kind: str) -> Diagnostic:
     word = (value.split() or [""])[-1]
     span = (value.rindex(word), len(value)) if word else (0, 1)
     if kind not in ("selector", "postfix") and "->" not in value and "→" not in value:
-        note = f"`{' '.join(value.split())} -> …` says what becomes of it"
+        written = " ".join(value.split())
+        note = f"`{written} -> …` says what becomes of it"
+        if kind == "cast" and written.removeprefix("torch.") in DTYPES:
+            note = f"`** -> {written.removeprefix('torch.')}` casts everything"
         return _at(text, (0, len(value)), "a rule needs an arrow", note if len(value) < 60 else None)
     if value.endswith(("->", "→")):
         return _at(

@@ -33,14 +33,16 @@ def bound(cls: type[Op], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict
     extra: dict[str, Any] = {}
     for key, value in kwargs.items():
         if key in given:
-            raise OpError(f"`{cls.name}` is given `{key}` twice", key)
+            many = "; the number of parts follows from the right side" if cls.arity == "split" else ""
+            first = f"without a name it is {_names(list(given))}{many}"
+            raise OpError(f"`{cls.name}` is given `{key}` twice", key, first, misnamed=True)
         if key in known:
             given[key] = value
         elif cls.keywords:
             extra[key] = _typed(cls, key, value, int)
         else:
             takes = f"; it takes {_names(known)}" if known else "; it takes none"
-            raise OpError(f"`{cls.name}` has no argument `{key}`{takes}", key, did_you_mean(key, known))
+            raise OpError(f"`{cls.name}` has no argument `{key}`{takes}", key, did_you_mean(key, known), misnamed=True)
     for field in _fields(cls):
         if field.name not in given and field.default is dataclasses.MISSING and field.name != cls.keywords:
             raise OpError(f"`{cls.name}` needs `{field.name}`, {_describe(_hints(cls)[field.name])}", field.name)

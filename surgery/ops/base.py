@@ -32,10 +32,14 @@ class OpError(ValueError):
     Attributes:
         argument: the name of the argument that is wrong; None where none is.
         suggestion: what would mend it, as a note under the message.
+        misnamed: whether it is the name of the argument that is wrong, and not its value.
     """
 
-    def __init__(self, message: str, argument: str | None = None, suggestion: str | None = None) -> None:
+    def __init__(
+        self, message: str, argument: str | None = None, suggestion: str | None = None, *, misnamed: bool = False
+    ) -> None:
         super().__init__(message)
+        self.misnamed = misnamed
         self.message = message
         self.argument = argument
         self.suggestion = suggestion

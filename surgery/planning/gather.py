@@ -166,7 +166,8 @@ def _arranged(
         member = members.get(indices)
         if member is None and not fills:
             lacking = " and ".join(_index_name(part, value) for part, value in zip(axes, indices, strict=True))
-            note = "`concat(missing='zeros')` fills what is missing"
+            note = "what stands on the left only is gathered over, and kept if it stands on the right too; "
+            note += "`concat(missing='zeros')` fills what is missing"
             is_group = any(isinstance(part, Group) for part in axes)
             message = f"incomplete: next to `{first.key}` there is none for {lacking}"
             raise GatherError(message, note if is_group else None, axes[-1].at)

@@ -117,8 +117,15 @@ def bind_operation(expression: Call | Name, rule: Rule) -> Op:
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
-        at = next((value.at for name, value in call.kwargs if name == error.argument), expression.at)
+        value = next((value for name, value in call.kwargs if name == error.argument), expression)
+        at = _named_at(rule, str(error.argument), value) if error.misnamed else value.at
         raise SurgeryError(error.diagnostic(rule.span_of(at))) from error
+
+
+def _named_at(rule: Rule, name: str, value: Expression) -> tuple[int, int]:
+    """Where the name before a value stands in the rule."""
+    start = rule.source.value.rfind(name, 0, value.at[0]) if rule.source else -1
+    return (start, start + len(name)) if start >= 0 else value.at
 
 
 def argument(expression: Expression) -> object:

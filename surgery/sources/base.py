@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from surgery.planning.context import Context
@@ -18,11 +20,13 @@ class Source:
 
     Attributes:
         example: the source as YAML, on one line.
+        habits: words of other tools that are no fields here -> what says it instead.
     """
 
     __slots__ = ()
 
     example: ClassVar[str] = ""
+    habits: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def open(self, context: Context) -> Subject:
         """The subject, its tensors not yet read. Every tensor of the source goes to ``context.inventory``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,6 +34,11 @@ class CheckpointSource(Source):
     """
 
     example: ClassVar[str] = "{checkpoint: {path: model.pth, entry: state_dict_ema or state_dict}}"
+
+    habits: ClassVar[Mapping[str, str]] = {
+        word: f"it is a word of the place: `{{checkpoint: {{path: …, {word}: …}}}}`"
+        for word in ("entry", "sha256", "separator", "map_location")
+    }
 
     checkpoint: Place = main(place, help="a path, an address, or a mapping with `path`")
 

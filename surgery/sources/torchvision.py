@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +19,18 @@ from surgery.tensors.subject import Subject
 
 __all__ = ["Torchvision"]
 
+#: what people write where the name is in capitals, or null
+_MEANT = {"none": "null", "false": "null", "true": "DEFAULT", "default": "DEFAULT"}
 _NAME = re.compile(r"(\w+_Weights\.)?[A-Z][A-Z0-9_]*")
+
+
+def _meant(value: Any) -> str | None:
+    """What people mean who write None, a bool, or a name of weights in small letters."""
+    word = str(value)
+    name = _MEANT.get(word.lower()) or (word.upper() if word.startswith("imagenet1k") else None)
+    if name is None:
+        return None
+    return f"`weights: {name}`" + (f"; a file of that name is `./{word}`" if isinstance(value, str) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,10 @@ class _Weights(Kind):
             if isinstance(value, str) and _NAME.fullmatch(value):
                 return Word(value, node.text.span(0, len(node.text.value)))
             del reader.diagnostics[before:]
+            note = _meant(value)
+            if note:
+                reader.report("wrong-type", f"no weights are called `{node.text.value}`", node.span, (note,))
+                return None
         return place.read(node, reader)
 
     def schema(self) -> dict[str, Any]:
@@ -53,6 +69,11 @@ class Torchvision(Source):
     """
 
     example: ClassVar[str] = "{torchvision: resnet50, weights: IMAGENET1K_V2}"
+
+    habits: ClassVar[Mapping[str, str]] = {
+        "pretrained": "`weights: DEFAULT` are the published ones, `weights: null` none",
+        "num_classes": "`kwargs: {num_classes: …}`",
+    }
 
     torchvision: str = main(word, help="the name of a builder: `resnet50`")
     weights: Any = option(_Weights(), help="published weights by name, `DEFAULT`, a place, or null")

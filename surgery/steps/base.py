@@ -9,7 +9,8 @@ A step is a frozen dataclass whose fields are declared with `surgery.fields`. Ad
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from surgery.diagnostics import Diagnostic
@@ -24,12 +25,14 @@ class Step:
 
     Attributes:
         example: the step as YAML, on one line.
+        habits: words of other tools that are no fields here -> what says it instead.
         needs_model: whether it works on modules, so that a bare state dict is an error.
     """
 
     __slots__ = ()
 
     example: ClassVar[str] = ""
+    habits: ClassVar[Mapping[str, str]] = MappingProxyType({})
     needs_model: ClassVar[bool] = False
 
     def check(self) -> Iterable[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,6 +33,11 @@ class Load(Step):
     """
 
     example: ClassVar[str] = 'load: {from: {checkpoint: moco.pth}, steps: [{rename: "module.** -> **"}], missing: fc}'
+
+    habits: ClassVar[Mapping[str, str]] = {
+        "strict": "loading is strict; what may differ is named: `missing: fc`, `unexpected: head`, `mismatched: fc`",
+        "checkpoint": "`from: {checkpoint: …}`",
+    }
 
     from_: Source = option(source, default=REQUIRED, help="where the tensors come from")
     steps: tuple[PlacedStep, ...] = option(steps, default=(), help="what is done to them first")

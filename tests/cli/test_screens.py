@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from surgery.cli.commands import COMMANDS
 from surgery.cli.main import command
@@ -85,6 +86,15 @@ def test_a_new_recipe_in_another_directory(place, surgery):
     assert surgery("new sub/mine.yaml --checkpoint model.safetensors").endswith("--- exit 0\n")
     assert 'checkpoint: "../model.safetensors"' in (place / "sub" / "mine.yaml").read_text()
     assert surgery("plan sub/mine.yaml").endswith("--- exit 0\n")
+
+
+def test_a_new_recipe_for_one_of_several_state_dicts(place, surgery):
+    torch.save({"model": {"module.w": torch.ones(2)}, "ema": {"module.w": torch.ones(2)}}, place / "run.pth")
+    assert "`--entry model` on the command line" in surgery("new mine.yaml --checkpoint run.pth")
+    assert surgery("new mine.yaml --checkpoint run.pth --entry ema").endswith("--- exit 0\n")
+    assert "{path: run.pth, entry: ema}" in (place / "mine.yaml").read_text()
+    assert surgery("plan mine.yaml").endswith("--- exit 0\n")
+    assert "without `--checkpoint`" in surgery("new x --model resnet18 --entry ema")
 
 
 def test_the_schema_is_json(place, surgery):

@@ -59,6 +59,11 @@ def test_hundreds_of_errors_are_not_all_printed(place, surgery):
     assert surgery("plan many.yaml --json").count('"code": "rule-syntax"') == 300
 
 
+def test_a_step_without_quotes(place, surgery):
+    said = surgery("apply model.safetensors x.pth -e rename a->b")
+    assert "a step is one argument: `-e 'rename: \"a -> b\"'`" in said
+
+
 def test_a_word_of_one_choice(place, surgery):
     (place / "r.yaml").write_text("source: {checkpoint: {path: model.safetensors, trust: true}}\n")
     assert "error[wrong-type]: `data` stands here, not true" in surgery("check r.yaml")

@@ -84,7 +84,8 @@ def test_several_are_listed(saved):
     assert str(error.value) == (
         "error[entry]: `a.pt` holds 2 state dicts\n"
         "     = state dicts in it: `state_dict` (7 tensors), `state_dict_ema` (7 tensors)\n"
-        "     = name one of them: `entry: state_dict`; `entry: .` takes everything as one tree"
+        "     = name one of them: `{path: …, entry: state_dict}` in a recipe, `--entry state_dict` on the command line"
+        "; the entry `.` is everything as one tree"
     )
 
 

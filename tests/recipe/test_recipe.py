@@ -49,6 +49,21 @@ steps:
   - filter: {drop: "$ x"}
 seed: $seed
 """,
+    "habits": """
+source: {torchvision: resnet50, pretrained: true}
+sources:
+  a: {torchvision: resnet50, weights: none, num_classes: 10}
+  b: {torchvision: resnet50, weights: true}
+  c: {torchvision: resnet50, weights: imagenet1k_v2}
+  d: {checkpoint: a.pth, entry: ema}
+steps:
+  - load: a.pth
+  - load: {from: {checkpoint: a.pth}, strict: false}
+  - rename: {blocks: layers}
+  - rename: [{blocks: layers}, {blocks: 3}]
+  - cast: bfloat16
+  - convert: "w -> (q|k|v) via chunk(3, dim=0)"
+""",
     "source": """
 source: {torchvison: resnet50, weights: null}
 steps: rename
