@@ -18,6 +18,7 @@ from surgery.lang.select import GuardError, SelectorIndex
 from surgery.lang.selector import Except, Guarded, Item, Selection, Selector, Union, included_paths, paths
 from surgery.planning.context import Context
 from surgery.planning.idle import idle_path, idle_rule
+from surgery.planning.prefixes import prefix_hint
 from surgery.tensors.subject import Entry, Subject
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ class RuleSet:
                     match, other = self._index.doubts[id(path)]
                     failed = f"the condition fails for {_taken(match)}"
                     self._warn_open(choice, match, failed, f"it would hold for {_taken(other)}")
+        if self._report_prefix():
+            return
         for number, choice in enumerate(self.choices):
             if choice.count is not None and choice.taken != choice.count and (choice.taken or not choice.optional):
                 noun = "modules" if self._exact else "keys"
@@ -190,6 +193,17 @@ class RuleSet:
             elif branches and isinstance(choice.selector, Union | Except | Guarded):
                 for path in self._index.idle(choice.selector):
                     self._report_branch(choice, path)
+
+    def _report_prefix(self) -> bool:
+        """Report many idle rules as one, where one prefix is to blame; whether it was."""
+        idle = [choice for choice in self.choices if not choice.taken and not choice.optional]
+        hint = (
+            prefix_hint([choice.selector for choice in idle], self._keys) if len(idle) * 2 > len(self.choices) else None
+        )
+        if hint is not None:
+            message = f"{len(idle)} rules of this step select nothing; this is the first"
+            self._context.report("unused-rule", message, idle[0].span, (hint,))
+        return hint is not None
 
     def _report_idle(self, number: int, choice: Choice) -> None:
         takers = Counter[int]()
