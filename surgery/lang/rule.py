@@ -109,6 +109,11 @@ class Rule:
         """The place of some characters of the rule."""
         return self.source.span(*at) if self.source else None
 
+    def span_of_name(self, name: str, at: tuple[int, int]) -> Span | None:
+        """The place of the name that stands before the value at some characters: of ``eps`` in ``eps=1e-3``."""
+        start = self.source.value.rfind(name, 0, at[0]) if self.source else -1
+        return self.span_of((start, start + len(name)) if start >= 0 else at)
+
     def __str__(self) -> str:
         text = f"{self.left} -> {self.right}"
         return f"optional {text}" if self.optional else text

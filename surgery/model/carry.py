@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError, fail
-from surgery.lang.expression import Call, EvaluationError, Name
+from surgery.lang.expression import Call, Name
 from surgery.lang.rule import Rule
 from surgery.ops.base import Op, OpError
 from surgery.ops.cast import Cast
 from surgery.ops.overlap import Overlap
-from surgery.planning.pipeline import Pipeline, argument, bind_operation
+from surgery.planning.pipeline import Pipeline, bind_arguments, bind_operation
 from surgery.tensors.expr import Computed, TensorExpr
 from surgery.tensors.spec import Spec, format_shape
 from surgery.tensors.subject import Entry, Touch
@@ -41,23 +41,12 @@ def check_carry(rule: Rule) -> Op | None:
             raise fail("carry", "`with old` takes no arguments", rule.span_of(expression.at))
         return None
     if expression.name == "overlap":
-        return _overlap(expression, rule)
+        return bind_arguments(Overlap, expression, rule)
     op = bind_operation(expression, rule)
     if op.arity != "each":
         message = f"`{op.name}` does not make one tensor of one"
         raise fail("carry", message, rule.span_of(expression.at), ("`with` wants such an operation",))
     return op
-
-
-def _overlap(expression: Call | Name, rule: Rule) -> Overlap:
-    call = expression if isinstance(expression, Call) else Call(expression.name)
-    span = rule.span_of(expression.at)
-    try:
-        return Overlap.bind(tuple(map(argument, call.args)), {name: argument(value) for name, value in call.kwargs})
-    except EvaluationError as error:
-        raise SurgeryError(Diagnostic("operation", str(error), span)) from error
-    except OpError as error:
-        raise SurgeryError(error.diagnostic(span)) from error
 
 
 def carry(rule: Rule, path: str, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Carried:

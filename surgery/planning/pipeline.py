@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
-from surgery.lang.expression import Call, EvaluationError, Expression, Name, evaluate
+from surgery.lang.expression import Call, EvaluationError, Name, evaluate
 from surgery.lang.rule import Rule
 from surgery.ops import OPS
-from surgery.ops.base import Op, OpError
+from surgery.ops.base import Op, OpError, SomeOp
 from surgery.planning.context import LARGEST
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
@@ -16,7 +16,7 @@ from surgery.tensors.expr import Computed, Stored, TensorExpr
 from surgery.tensors.spec import format_bytes
 from surgery.wording import counted
 
-__all__ = ["Pipeline", "bind_operation", "bind_pipeline"]
+__all__ = ["Pipeline", "bind_arguments", "bind_operation", "bind_pipeline"]
 
 
 class Pipeline:
@@ -111,27 +111,22 @@ def bind_operation(expression: Call | Name, rule: Rule) -> Op:
         note = did_you_mean(expression.name, OPS) or f"operations: {', '.join(OPS)}"
         message = f"there is no operation `{expression.name}`"
         raise SurgeryError(Diagnostic("unknown-operation", message, span, (note,)))
+    return bind_arguments(cls, expression, rule)
+
+
+def bind_arguments(cls: type[SomeOp], expression: Call | Name, rule: Rule) -> SomeOp:
+    """The operation `cls` with the arguments of a call, in which names of dtypes stand bare.
+
+    Raises:
+        SurgeryError: code ``operation``; an argument has no value, or is not one of the operation's.
+    """
     call = expression if isinstance(expression, Call) else Call(expression.name, at=expression.at)
     try:
-        return cls.bind(tuple(map(argument, call.args)), {name: argument(value) for name, value in call.kwargs})
+        args = [evaluate(argument, DTYPES) for argument in call.args]
+        return cls.bind(args, {name: evaluate(argument, DTYPES) for name, argument in call.kwargs})
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
-        value = next((value for name, value in call.kwargs if name == error.argument), expression)
-        at = _named_at(rule, str(error.argument), value) if error.misnamed else value.at
-        raise SurgeryError(error.diagnostic(rule.span_of(at))) from error
-
-
-def _named_at(rule: Rule, name: str, value: Expression) -> tuple[int, int]:
-    """Where the name before a value stands in the rule."""
-    start = rule.source.value.rfind(name, 0, value.at[0]) if rule.source else -1
-    return (start, start + len(name)) if start >= 0 else value.at
-
-
-def argument(expression: Expression) -> object:
-    """The value of an argument; names of dtypes stand bare.
-
-    Raises:
-        EvaluationError: it has no value.
-    """
-    return evaluate(expression, DTYPES)
+        at = next((value.at for name, value in call.kwargs if name == error.argument), call.at)
+        span = rule.span_of_name(str(error.argument), at) if error.misnamed else rule.span_of(at)
+        raise SurgeryError(error.diagnostic(span)) from error

@@ -9,16 +9,16 @@ from typing import ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.fields import main, rules
-from surgery.lang.expression import Call, EvaluationError, evaluate
+from surgery.lang.expression import Call
 from surgery.lang.rule import Rule
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.literal import LiteralTensor
 from surgery.planning.context import Context
 from surgery.planning.keys import KeyWriter
+from surgery.planning.pipeline import bind_arguments
 from surgery.steps import STEPS
 from surgery.steps.base import Step
-from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Computed, Initial
 from surgery.tensors.spec import Spec, format_bytes
 from surgery.tensors.subject import Entry, Subject, Touch
@@ -83,14 +83,7 @@ def _created(name: str, rule: Rule, context: Context) -> Iterator[tuple[str, Ent
 def _operation(call: Call, rule: Rule) -> Op:
     """The operation of a call; of what is drawn, `zeros` stands for its shape and dtype."""
     cls: type[Op] = LiteralTensor if call.name == "tensor" else OPS["zeros" if call.name in _DRAWN else call.name]
-    try:
-        args = [evaluate(argument, DTYPES) for argument in call.args]
-        kwargs = {name: evaluate(argument, DTYPES) for name, argument in call.kwargs}
-        return cls.bind(args, kwargs)
-    except EvaluationError as error:
-        raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
-    except OpError as error:
-        raise SurgeryError(error.diagnostic(rule.span_of(call.at))) from error
+    return bind_arguments(cls, call, rule)
 
 
 def _check_size(spec: Spec, rule: Rule, context: Context) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from surgery.diagnostics import Diagnostic, Span
+from surgery.diagnostics import Diagnostic
 from surgery.fields import main, rules
 from surgery.lang.expression import EvaluationError, Expression, Parameter, evaluate, walk
 from surgery.lang.rule import Rule
@@ -63,18 +63,10 @@ class Set(Step):
                         said.add((one.rule, name))
                         notes = (problem.note,) if problem.note else ()
                         span = (
-                            rule.span_of(expression.at) if problem.of_value else _span_of_name(rule, name, expression)
+                            rule.span_of(expression.at) if problem.of_value else rule.span_of_name(name, expression.at)
                         )
                         context.report("attribute", f"`{one.path}`: {problem}", span, notes)
         return subject.replace(skeleton=edited)
-
-
-def _span_of_name(rule: Rule, name: str, expression: Expression) -> Span | None:
-    """The place of the attribute's name, before its value."""
-    if rule.source is None:
-        return None
-    start = rule.source.value.rfind(name, 0, expression.at[0])
-    return rule.source.span(start, start + len(name))
 
 
 def _value(expression: Expression) -> Any:
