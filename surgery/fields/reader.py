@@ -164,7 +164,8 @@ class Reader:
                 values[known[name].attribute] = known[name].kind.read(value, self)
             else:
                 alone = main_field(cls)
-                meant = getattr(cls, "habits", {}).get(name) or (alone and alone.kind.meant(name, value))
+                habit: str | None = getattr(cls, "habits", {}).get(name)
+                meant = habit or (alone.kind.meant(name, value) if alone else None)
                 self.unknown_word(name, key, known, meant)
                 misspelled = True
         if not misspelled:  # the word that is missing may be the one that is misspelled
