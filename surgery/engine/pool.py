@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 __all__ = ["BUDGET", "Job", "run_jobs", "workers"]
@@ -40,27 +41,36 @@ class _Pool:
         self._jobs: Iterator[Job] = iter(jobs)
         self._budget = budget
         self._used = 0
+        self._running = 0
         self._stopped = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
     def run(self) -> None:
         threads = [threading.Thread(target=self._work, name=f"surgery-{n}", daemon=True) for n in range(workers())]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 thread.join()
         except BaseException:
-            # an interruption: what is running may finish, nothing else begins
-            with self._changed:
-                self._stopped = True
-                self._changed.notify_all()
-            for thread in threads:
-                thread.join()
+            self._settle()
             raise
         if self._error is not None:
             raise self._error
+
+    def _settle(self) -> None:
+        """After an interruption what is running may finish, and nothing else begins; more interruptions change nothing.
+
+        Threads are not asked: Python takes one for finished whose `join` was interrupted.
+        """
+        while True:
+            with suppress(BaseException), self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+                if not self._running:
+                    return
+                self._changed.wait()
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
@@ -71,6 +81,7 @@ class _Pool:
             finally:
                 with self._changed:
                     self._used -= job.memory
+                    self._running -= 1
                     self._changed.notify_all()
 
     def _next(self) -> Job | None:
@@ -90,6 +101,7 @@ class _Pool:
             if self._stopped:
                 return None
             self._used += job.memory
+            self._running += 1
             return job
 
     def _fail(self, error: BaseException) -> None:
