@@ -123,7 +123,10 @@ class Recipe:
                 content = opened.read(0, opened.size)
         except SurgeryError as error:
             near = None if os.sep in name else did_you_mean(name, shipped())
-            raise _with_note(error, near and f"among the shipped recipes: {near}") from error
+            hint = f"among the shipped recipes: {near}" if near else None
+            if not near and not file.suffix and os.sep not in name:
+                hint = "`surgery list recipes` shows the shipped ones"
+            raise _with_note(error, hint) from error
         return cls.of_text(decode(content, str(file)), str(file), directory=directory)
 
     @classmethod

@@ -16,7 +16,7 @@ from surgery.ops.full import Zeros
 from surgery.planning.assign import selectors_of
 from surgery.planning.context import Context
 from surgery.planning.failures import Failures
-from surgery.planning.gather import Gathered, GatherError, Taken, gather
+from surgery.planning.gather import Gathered, GatherError, Taken, gather, is_gathered
 from surgery.planning.join import join, shared_captures
 from surgery.planning.keys import NewKeys, evaluation_error
 from surgery.planning.pipeline import Pipeline, bind_pipeline
@@ -106,9 +106,20 @@ class Conversion:
             notes = (error.note,) if error.note else ()
             self._failures.add(Diagnostic("incomplete-group", str(error), span, notes))
             return
+        self._warn_alone(taken, context)
         for group in join(gathered, self._shared):
             self.gathered.update(group.keys)
             yield from self._convert(group, entries)
+
+    def _warn_alone(self, taken: Sequence[Sequence[Taken]], context: Context) -> None:
+        """Warn where an operation joins tensors and the rule gathers none: it gets one tensor each time."""
+        op, span = next(((op, span) for op, span in self._pipeline.operations if op.arity != "each"), (None, None))
+        if op is None or op.arity != "join" or len(taken) > 1 or not taken[0]:
+            return
+        if not any(is_gathered(one, self._shape) for one in taken[0]):
+            note = "what stands on the left only is gathered over: `(a|b).{key:**} -> {key}`"
+            message = f"`{op}` gets one tensor each time, and joins nothing"
+            context.report("incomplete-group", message, span, (note,), warning=True)
 
     def _convert(self, group: Gathered, entries: Mapping[str, Entry]) -> Iterator[Made]:
         sources = tuple(dict.fromkeys(group.keys))

@@ -17,7 +17,7 @@ from surgery.lang.path import Capture, Deep, Group, Path, Star
 from surgery.lang.render import Filling
 from surgery.planning.shape import Shape
 
-__all__ = ["GatherError", "Gathered", "Taken", "gather"]
+__all__ = ["GatherError", "Gathered", "Taken", "gather", "is_gathered"]
 
 #: the place of a tensor among those that it is gathered with: one value for each index that is not kept
 _Indices: TypeAlias = tuple[Any, ...]
@@ -60,6 +60,11 @@ class GatherError(ValueError):
         super().__init__(message)
         self.note = note
         self.at = at
+
+
+def is_gathered(item: Taken, shape: Shape) -> bool:
+    """Whether this key has an index that stands on the left only."""
+    return any(True for _ in _gathered(item, shape))
 
 
 def gather(

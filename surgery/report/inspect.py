@@ -15,7 +15,7 @@ from surgery.report.lines import Line, line, piece
 from surgery.report.table import Cell, table
 from surgery.report.tree import tree_lines
 from surgery.tensors.expr import TensorExpr
-from surgery.tensors.spec import format_bytes, format_shape
+from surgery.tensors.spec import Spec, format_bytes, format_shape
 from surgery.tensors.subject import tie_groups
 from surgery.wording import counted
 
@@ -50,10 +50,18 @@ def inspect_lines(
     if others:
         rows: list[list[Cell]] = [[piece(name, "head"), describe(node)] for name, node in others.items()]
         found += [(), *table(rows, "ll", columns=columns)]
+    shown: dict[str, dict[str, Spec]] = {}
     for state in inspection.states:
         found += [(), _heading(state)]
         specs = {key: expr.spec for key, expr in state.tensors.items()}
-        found += _list(state, columns) if as_list else tree_lines(specs, depth=depth, columns=columns)
+        alike = next((name for name, earlier in shown.items() if earlier == specs), None)
+        if as_list:
+            found += _list(state, columns)
+        elif alike is not None:
+            found.append(line(piece(f"the same keys, shapes and dtypes as in `{alike}`", "quiet")))
+        else:
+            found += tree_lines(specs, depth=depth, columns=columns)
+        shown.setdefault(".".join(state.entry), specs)
         found += _ties(state.tensors)
     metadata = inspection.checkpoint.metadata
     if metadata:

@@ -50,6 +50,16 @@ def test_a_training_checkpoint(training, golden):
     golden("report/inspect_training", text.split("\n", 1)[1])
 
 
+def test_state_dicts_that_are_alike_are_shown_once(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": {"fc.weight": torch.ones(2, 4)}, "ema": {"fc.weight": torch.zeros(2, 4)}}, "run.pth")
+    text = plain(inspect_lines(inspection_of("run.pth", entry=None, allow=())))
+    assert text.count("[2, 4]") == 1
+    assert text.rstrip().endswith("the same keys, shapes and dtypes as in `model`")
+
+
 def test_one_entry_as_a_list(training, golden):
     found = inspection_of(training, entry="model", allow=())
     golden("report/inspect_entry", plain(inspect_lines(found, as_list=True)).split("\n", 1)[1])

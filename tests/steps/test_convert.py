@@ -137,6 +137,11 @@ class TestGather:
         assert [shape[0] for shape in shapes(after).values()] == [2, 2, 6, 2]
         golden("steps/convert_ragged", errors())
 
+    def test_an_operation_that_joins_nothing_is_warned_about(self, stored, operate, errors, golden):
+        after = operate("- convert: '{k:**} -> {k} via mean'", stored({"a.w": (2,), "b.w": (2,)}))
+        assert shapes(after) == {"a.w": (2,), "b.w": (2,)}
+        golden("steps/convert_alone", errors())
+
     def test_an_operation_on_one_tensor_is_applied_to_each(self, stored, operate):
         after = operate("- convert: '(a|b) -> ab via unsqueeze(0) | concat'", stored({"a": (3,), "b": (3,)}))
         assert shapes(after) == {"ab": (2, 3)}
