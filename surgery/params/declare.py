@@ -163,8 +163,10 @@ def _check_default(param: Param) -> None:
     node, default = param.default_node, param.default
     if node is None or default is None or any(True for _ in parameters_in(node)):
         return
-    bounded = param.choices or param.minimum is not None or param.maximum is not None
-    if not bounded and not param.many and type_of(default) is param.type:
+    # what is plainly right is not worth the import of a validator
+    bounded = param.minimum is not None or param.maximum is not None
+    chosen = not param.choices or any(type(one) is type(default) and one == default for one in param.choices)
+    if chosen and not bounded and not param.many and type_of(default) is param.type:
         return
     wrong = check_value(param, default)
     if wrong is not None:
