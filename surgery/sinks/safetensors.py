@@ -86,7 +86,7 @@ class SafetensorsSink(Sink):
         for name in sorted({entry.spec.dtype.name for entry in subject.entries.values()} - set(_NAMES)):
             keys = [key for key, entry in subject.entries.items() if entry.spec.dtype.name == name]
             report(
-                f"safetensors has no {name}, and {listed(keys, 3)} is of it",
+                f"safetensors has no {name}: {listed(keys, 3)}",
                 "`cast` changes it; `format: torch` has it",
             )
         if found:

@@ -64,7 +64,7 @@ def test_strided_tensors_are_made_contiguous(held, write, same):
     [
         ("__metadata__", "int8", "a tensor named `__metadata__` would make the file unreadable"),
         ("odd\ud800", "int8", "keys are Unicode text"),
-        ("z", "complex128", "safetensors has no complex128, and `z` is of it"),
+        ("z", "complex128", "safetensors has no complex128: `z`"),
     ],
 )
 def test_what_does_not_go_in(held, write, make, key, dtype, words):
