@@ -103,6 +103,13 @@ def _status(invoke: Callable[[], Any], current: Session) -> int:
         if failed is None:
             return _bug(error)
         return _fail((Diagnostic("output", f"the result cannot be printed: {failed.strerror}"),), 3, current)
+    except MemoryError:
+        return _fail((Diagnostic("no-memory", "there is not enough memory"),), 4, current)
+    except ImportError as error:
+        if (error.name or "surgery").startswith("surgery"):
+            return _bug(error)
+        message = f"a library that is needed cannot be imported: {error}"
+        return _fail((Diagnostic("import-failed", message),), 3, current)
     except Exception as error:
         return _bug(error)
     finally:

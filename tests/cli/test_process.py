@@ -199,3 +199,16 @@ def test_streams_that_are_closed_or_full(place, line, status, said):
     assert said in done.stderr
     assert "bug in" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_a_library_that_cannot_be_loaded(place):
+    code = (
+        "import sys\nsys.modules['torch'] = None\nfrom surgery.cli.main import main\n"
+        "sys.argv = ['surgery', 'run', 'cast.yaml', '-o', 'x.pt']\nmain()"
+    )
+    (place / "cast.yaml").write_text(
+        'source: {checkpoint: model.safetensors}\nsteps: [{convert: "**.weight -> **.w via scale(2)"}]\n'
+    )
+    done = python(code)
+    assert done.returncode == 3, done.stderr
+    assert "error[import-failed]: a library that is needed cannot be imported: import of torch halted" in done.stderr
