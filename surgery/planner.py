@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.engine.cost import cost_of
 from surgery.formats.nodes import children
+from surgery.formats.survey import candidates
 from surgery.garbage import without_collection
 from surgery.opening import open_sources
 from surgery.optimizers import follow_optimizers
@@ -83,6 +84,9 @@ def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subj
         subject = follow_optimizers(subject, context)
     if any(output.container == "bare" for output in outputs):
         _remark_rest(subject, context)
+    for output in outputs:
+        if output.container == "keep":
+            _remark_others(subject, output, context)
     return subject
 
 
@@ -106,6 +110,22 @@ def _remark_rest(subject: Subject, context: Context) -> None:
     if names:
         left = listed(names, 4)
         context.remarks.append(f"left behind: {left} of the checkpoint; `container: keep` takes them along")
+
+
+def _remark_others(subject: Subject, output: Output, context: Context) -> None:
+    """Say what becomes of the other state dicts of a container that is kept, and of the place of this one."""
+    rest = subject.rest
+    if rest is None or not rest.entry:
+        return
+    came_from = ".".join(rest.entry)
+    target = output.entry or came_from
+    others = [".".join(candidate.entry) for candidate in candidates(rest.tree) if candidate.entry != rest.entry]
+    if target != came_from:
+        gives_way = f", and takes the place of what stood at `{target}`" if target in others else ""
+        context.remarks.append(f"the result moves from `{came_from}` to `{target}` of the checkpoint{gives_way}")
+    unchanged = [name for name in others if name != target]
+    if unchanged:
+        context.remarks.append(f"kept unchanged: {listed(unchanged, 4)} of the checkpoint")
 
 
 def _announce(subject: Subject) -> None:

@@ -125,7 +125,9 @@ def _construct(
         if isinstance(error, MemoryError) or "memory" in text:
             raise fail("too-large", f"`{call}` is too large to be allocated", span, cause=error) from error
         message = f"`{call.name}` does not take these arguments: {text}"
-        raise fail("layer-arguments", message, span, (_usage(cls, call),), cause=error) from error
+        old = [type(value).__name__ for value in (*args, *kwargs.values()) if isinstance(value, nn.Module)]
+        notes = (_usage(cls, call), *(f"it was given a module of the class {name}" for name in old[:1]))
+        raise fail("layer-arguments", message, span, notes, cause=error) from error
     if any(isinstance(p, nn.UninitializedParameter) for p in layer.parameters()):
         note = "give the sizes: `Linear` for `LazyLinear`"
         raise fail("layer-arguments", f"`{call.name}` has no shape before it sees an input", span, (note,))

@@ -278,6 +278,7 @@ MISTAKES = [
     "fc.weight -> Linear(3, 3)",
     "foo -> Linear(3, 3)",
     "fc -> Linear(3, 3), conv1 -> Conv2d(4), act -> ReLU6(3)",
+    "act -> ModuleList(old)",
 ]
 
 
