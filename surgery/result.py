@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from surgery.diagnostics import fail
 from surgery.tensors.expr import Held, leaves
+from surgery.tensors.spec import format_shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,6 +99,7 @@ def carry_out(plan: Plan, progress: Progress | None = None) -> Result:
     """Execute a plan; see `Plan.execute`."""
     from surgery.engine.execute import write_outputs
 
+    _refuse_changed(plan)
     checked = Result(plan, ())
     for check in plan.run_checks:
         check.run(checked._materialised())
@@ -107,3 +109,21 @@ def carry_out(plan: Plan, progress: Progress | None = None) -> Result:
     if not plan.outputs or in_memory:
         result._materialised()
     return result
+
+
+def _refuse_changed(plan: Plan) -> None:
+    """Tensors that were given, and are of another shape than they were in the plan.
+
+    Raises:
+        SurgeryError: code ``source-changed``.
+    """
+    for key, entry in plan.subject.entries.items():
+        for leaf in leaves(entry.expr):
+            if not isinstance(leaf, Held) or leaf.spec.dtype.kind == "opaque":
+                continue
+            now = tuple(leaf.tensor.shape)
+            if now != leaf.spec.shape:
+                message = (
+                    f"`{key}`: a tensor that was given was {leaf.spec} in the plan, and is {format_shape(now)} now"
+                )
+                raise fail("source-changed", message, notes=("make the plan again",))

@@ -79,12 +79,16 @@ class _Collector:
                 tensor = values.take(entry.expr)
             except Failure as failure:
                 raise explain(failure, self._keys[number], entry.trail) from failure.error
-            self.tensors[number] = self._own(tensor, entry.expr)
+            try:
+                self.tensors[number] = self._own(tensor, entry.expr)
+            except (RuntimeError, MemoryError) as error:
+                # an expanded tensor of a few bytes can be a copy of terabytes
+                raise explain(Failure("its copy", error), self._keys[number], entry.trail) from error
 
     def _own(self, tensor: Tensor, expr: TensorExpr) -> Tensor:
         if expr.spec.dtype.kind == "opaque":
             # lazy, sparse, quantised, or of a class of its own: copied as it copies itself
-            return tensor if self._share else copy.deepcopy(tensor)
+            return tensor if self._share else _copied(tensor)
         assert tuple(tensor.shape) == expr.spec.shape, "results are as planned"
         if isinstance(expr, Held):
             return tensor if self._share else tensor.clone()
@@ -103,6 +107,14 @@ class _Collector:
             if tensor.numel():
                 self._storages.add(storage.data_ptr())
             return True
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    try:
+        return copy.deepcopy(tensor)
+    except RuntimeError:
+        # a class that does not say how its tensors are made anew, or a tensor with a history
+        return tensor.detach().clone()
 
 
 def _held_storages(entries: Sequence[Entry]) -> set[int]:

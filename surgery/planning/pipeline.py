@@ -81,6 +81,9 @@ def _apply(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple
 
 
 def _compute(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple[TensorExpr, ...]:
+    for expr in inputs:
+        if expr.spec.dtype.kind == "opaque":
+            raise OpError(f"`{op.name}` takes plain tensors, and one is {expr.spec}")
     specs = op.infer(tuple(expr.spec for expr in inputs), outputs)
     stored = tuple(expr for expr in inputs if isinstance(expr, Stored))
     if len(stored) == len(inputs):

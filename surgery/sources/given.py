@@ -55,26 +55,27 @@ def _subject_of_mapping(state: Mapping[Any, Any], name: str, context: Context) -
     for key, tensor in state.items():
         if not isinstance(key, str):
             raise fail("not-given", f"a key of the state dict is not text: {escape(repr(key))}")
-        spec = _spec(key, tensor)
-        expr = exprs.setdefault(_identity(tensor), Held(spec, tensor))
+        spec, identity = _examined(key, tensor)
+        expr = exprs.setdefault(identity, Held(spec, tensor))
         origin = Origin(name, key)
         context.inventory[origin] = spec
         entries[key] = Entry(expr, (origin,))
     return Subject(entries)
 
 
-def _spec(key: str, tensor: Any) -> Spec:
-    dtype = DTYPES.get(str(getattr(tensor, "dtype", "")).removeprefix("torch."))
+def _examined(key: str, tensor: Any) -> tuple[Spec, Any]:
+    """Shape and dtype of a tensor (or an array), and what two names of one tensor share."""
+    if hasattr(tensor, "untyped_storage"):
+        from surgery.model.tensors import identity, spec_of
+
+        try:
+            return spec_of(tensor), identity(tensor)
+        except RuntimeError as error:
+            message = f"`{key}` has no shape: {str(error).splitlines()[0]}"
+            raise fail("not-given", message, cause=error) from error
+    dtype = DTYPES.get(str(getattr(tensor, "dtype", "")))
     if dtype is None or not hasattr(tensor, "shape"):
-        what = type(tensor).__name__ if dtype is None and not hasattr(tensor, "dtype") else f"of {tensor.dtype}"
+        what = f"of {tensor.dtype}" if hasattr(tensor, "dtype") else type(tensor).__name__
         note = "a state dict maps keys to tensors; nested containers: pass the inner one"
         raise fail("not-given", f"`{key}` is no tensor that can be operated on: it is {what}", notes=(note,))
-    return Spec(tuple(int(size) for size in tensor.shape), dtype)
-
-
-def _identity(tensor: Any) -> Any:
-    """What two names of one tensor share: storage, offset, shape and stride; empty tensors are never tied."""
-    if not hasattr(tensor, "data_ptr") or tensor.device.type == "meta" or not tensor.numel():
-        return id(tensor)
-    pointer = tensor.data_ptr()
-    return (tensor.device, pointer, tensor.dtype, tuple(tensor.shape), tensor.stride()) if pointer else id(tensor)
+    return Spec(tuple(int(size) for size in tensor.shape), dtype), id(tensor)

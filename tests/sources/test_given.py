@@ -1,0 +1,67 @@
+"""State dicts that the caller holds: unusual tensors in them, and what happens to them after the plan."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import surgery
+from surgery.diagnostics import SurgeryError
+
+
+class Own(torch.Tensor):
+    """A tensor of a class of its own."""
+
+
+UNUSUAL = {
+    "quantised": lambda: torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8),
+    "sparse": lambda: torch.eye(2).to_sparse(),
+    "own": lambda: torch.ones(2, 2).as_subclass(Own),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_unusual_tensors_are_renamed_copied_and_filtered(kind: str) -> None:
+    tensor = UNUSUAL[kind]()
+    state = {"m.q": tensor, "m.w": torch.ones(2)}
+    for made, key in (
+        (surgery.rename(state, "m.** -> **"), "q"),
+        (surgery.copy(state, "m.q -> q"), "q"),
+        (surgery.filter(state, keep="m.q"), "m.q"),
+    ):
+        assert made[key] is not tensor
+        assert (type(made[key]), made[key].layout, made[key].dtype) == (type(tensor), tensor.layout, tensor.dtype)
+        dense = [t.dequantize() if t.is_quantized else t.to_dense() for t in (made[key], tensor)]
+        assert torch.equal(*dense)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", UNUSUAL)
+@pytest.mark.parametrize("operation", ["transpose(0, 1)", "scale(2)", "cast(float16)", "flatten"])
+def test_operations_refuse_unusual_tensors_by_name(kind: str, operation: str) -> None:
+    with pytest.raises(SurgeryError) as caught:
+        surgery.convert({"q": UNUSUAL[kind]()}, f"q -> r via {operation}")
+    assert operation.partition("(")[0] in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_without_a_shape_is_refused() -> None:
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    with pytest.raises(SurgeryError, match="`q` has no shape"):
+        surgery.rename({"q": nested}, "q -> r")
+
+
+def test_an_expanded_tensor_that_no_memory_holds() -> None:
+    state = {"q": torch.ones(1).expand(10**7, 10**7)}
+    with pytest.raises(SurgeryError, match="no-memory"):
+        surgery.rename(state, "q -> r")
+
+
+@pytest.mark.parametrize("rule", [{"rename": "q -> r"}, {"convert": "q -> r via flatten"}])
+def test_a_tensor_that_changes_its_shape_after_the_plan(rule: dict[str, str]) -> None:
+    tensor = torch.ones(3)
+    plan = surgery.load({"steps": [rule]}).plan(state_dict={"q": tensor})
+    tensor.resize_(7)
+    with pytest.raises(SurgeryError, match=r"was float32 \[3\] in the plan, and is \[7\] now"):
+        plan.execute()
