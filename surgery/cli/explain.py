@@ -16,8 +16,22 @@ from surgery.suggest import did_you_mean
 __all__ = ["command"]
 
 
+def _words() -> list[str]:
+    """Every word that has a page."""
+    from surgery.codes import all_codes
+    from surgery.ops import OPS
+    from surgery.sources import SOURCES
+    from surgery.steps import STEPS
+
+    return sorted({*all_codes(), *STEPS, *OPS, *SOURCES})
+
+
+def _complete_word(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    return [word for word in _words() if word.startswith(incomplete)]
+
+
 @click.command("explain")
-@click.argument("word", metavar="KEY|CODE|STEP|OPERATION")
+@click.argument("word", metavar="KEY|CODE|STEP|OPERATION", shell_complete=_complete_word)
 @click.argument("recipe", required=False)
 @click.option("--recipe", "recipe_option", metavar="RECIPE", help="The recipe whose key it is.")
 @params_option
@@ -78,8 +92,7 @@ def _page(word: str) -> list[Line]:
     if name in SOURCES:
         pages.append(source_lines(name, SOURCES[name]))
     if not pages:
-        known = sorted({*all_codes(), *STEPS, *OPS, *SOURCES})
         notes = ["a key is explained with its recipe: `surgery explain KEY RECIPE`"]
-        near = did_you_mean(name, known)
+        near = did_you_mean(name, _words())
         raise Misused(f"there is no code, step, operation or source `{name}`", *([near] if near else []), *notes)
     return [one for number, lines in enumerate(pages) for one in ([(), *lines] if number else lines)]

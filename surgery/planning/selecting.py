@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from surgery.diagnostics import Span
@@ -213,7 +213,16 @@ class RuleSet:
             if self._on_path(choice, segments):
                 earlier = (i for i, other in enumerate(self.choices[:number]) if self._on_path(other, segments))
                 takers[next(earlier, -1)] += 1
-        self._context.diagnostics.append(idle_rule(choice, self.choices, takers, self._keys, exact=self._exact))
+        found = idle_rule(choice, self.choices, takers, self._keys, exact=self._exact)
+        gone = None if takers or self._exact else self._gone(choice)
+        self._context.diagnostics.append(replace(found, notes=(*found.notes, gone)) if gone else found)
+
+    def _gone(self, choice: Choice) -> str | None:
+        """That a source has a key which the rule would select, as where an earlier step took it."""
+        for origin in self._context.inventory:
+            if self._on_path(choice, origin.key.split(".")):
+                return f"{origin.source} has `{origin.key}`, but at this step it is not there"
+        return None
 
     def _on_path(self, choice: Choice, key: Sequence[str]) -> bool:
         patterns = map(self._index.pattern, included_paths(choice.selector))

@@ -168,6 +168,8 @@ def test_completion(place):
     assert python("from surgery.cli.main import main; main()", **env).stdout == "plain,inspect\n"
     env |= {"COMP_CWORD": "4", "COMP_WORDS": "surgery run recipe.yaml -p we"}
     assert python("from surgery.cli.main import main; main()", **env).stdout == "plain,weights=\n"
+    env |= {"COMP_CWORD": "2", "COMP_WORDS": "surgery explain chu"}
+    assert python("from surgery.cli.main import main; main()", **env).stdout == "plain,chunk\n"
 
 
 def test_an_encoding_that_lacks_characters(place):

@@ -169,6 +169,13 @@ def test_from_python_nothing_given_is_changed():
     assert state["module.w"].sum() == 0
 
 
+def test_a_key_that_an_earlier_step_took_is_remembered():
+    steps = [{"rename": "a -> b"}, {"rename": "a.w -> c"}]
+    with pytest.raises(surgery.SurgeryError) as raised:
+        surgery.load({"steps": steps}).run(state_dict={"a.w": torch.zeros(2)})
+    assert raised.value.diagnostics[0].notes[-1].endswith("has `a.w`, but at this step it is not there")
+
+
 def test_idle_words_behind_stars_and_captures(stored, operate, errors, golden):
     subject = stored({f"layers.{i}.attn.{p}.weight": (1,) for i in range(3) for p in "qk"})
     operate("- rename: |\n    layers.{i}.atn -> a.{i}\n    **.k.wight -> b", subject)
