@@ -24,8 +24,8 @@ __all__ = ["load", "plan_recipe", "run"]
 _RESERVED = ("model", "state_dict")
 
 
-def load(recipe: str | os.PathLike[str] | Mapping[str, Any]) -> Recipe:
-    """Read a recipe: a file, the name of a shipped one, or plain data.
+def load(recipe: str | os.PathLike[str] | Mapping[str, Any] | list[Any]) -> Recipe:
+    """Read a recipe: a file, the name of a shipped one, or plain data: a mapping, or the list of its steps.
 
     Everything that can be said against it without parameters and checkpoints is said now, all at once.
 
@@ -34,8 +34,10 @@ def load(recipe: str | os.PathLike[str] | Mapping[str, Any]) -> Recipe:
 
     >>> load({"steps": [{"rename": "module.** -> **"}]}).steps[0].name
     'rename'
+    >>> len(load([{"rename": "module.** -> **"}, {"mode": "eval"}]).steps)
+    2
     """
-    if isinstance(recipe, Mapping):
+    if isinstance(recipe, Mapping | list):
         return Recipe.of_data(recipe)
     return Recipe.read(recipe)
 
