@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from surgery.diagnostics import SurgeryError
+from surgery.diagnostics import SurgeryError, fail
 from surgery.document import Scalar
 from surgery.fields import Reader
 from surgery.lang import parse_rules, parse_selector
+from surgery.lang.bind import parameters
 from surgery.planning.context import Context
 from surgery.planning.selecting import RuleSet
 from surgery.report.match import Selected, captures_of
@@ -22,7 +23,11 @@ def select(text: str, subject: Subject, context: Context) -> list[Selected]:
     Raises:
         SurgeryError: it is no selector, or it (or a part of it) selects nothing.
     """
-    selection = parse_selector(Text.plain(text, "<selector>"))
+    place = Text.plain(text, "<selector>")
+    selection = parse_selector(place)
+    for name, at in parameters(selection):
+        note = f'in quotes it is a key: "${name}"'
+        raise fail("parameter", f"there is no parameter `{name}` outside a recipe", place.span(*at), (note,))
     rules = RuleSet.of_selection(selection, subject, context)
     found = []
     for key, entry in subject.entries.items():

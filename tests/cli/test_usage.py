@@ -88,3 +88,10 @@ def test_odd_sizes_and_keys(place, surgery, step, said):
     assert said in surgery("plan r.yaml")
     if "exit 0" in said:
         assert said in surgery("run r.yaml")
+
+
+@pytest.mark.parametrize("selector", ["$x", "a.${x}.b | c", "a if ndim == $x"])
+def test_a_parameter_in_a_selector_of_the_command_line(place, surgery, selector):
+    said = surgery(f"match '{selector}' model.safetensors")
+    assert "error[parameter]: there is no parameter `x` outside a recipe" in said
+    assert said.endswith("--- exit 2\n")
