@@ -193,6 +193,8 @@ class Recipe:
 
     def plan(
         self,
+        subject: Module | Mapping[str, Tensor] | None = None,
+        /,
         *,
         params: Mapping[str, Any] | None = None,
         allow: Iterable[str] = (),
@@ -206,10 +208,11 @@ class Recipe:
         """What the recipe will do, tensor by tensor. No tensor data is read, and nothing is written.
 
         Args:
+            subject: the model or state dict that a recipe without a source operates on. It is never changed.
             params: values of the parameters by name; `named` takes them as keywords.
             allow: permissions: ``network``, ``import:mypkg``.
-            model: the model that a recipe without a source operates on. It is never changed.
-            state_dict: the same for a plain dict of tensors.
+            model: the same by name, for a model.
+            state_dict: the same by name, for a plain dict of tensors.
             given: other objects that the recipe names as ``{given: name}``.
             output: where the result goes, in the place of what the recipe says.
             overwrite: whether an existing output may be replaced.
@@ -220,6 +223,8 @@ class Recipe:
         """
         from surgery.api import plan_recipe
 
+        if subject is not None:
+            given = {"state_dict" if isinstance(subject, Mapping) else "model": subject, **(given or {})}
         return plan_recipe(
             self,
             params=params,
@@ -232,9 +237,9 @@ class Recipe:
             named=named,
         )
 
-    def run(self, **options: Any) -> Result:
-        """Plan and execute; the options are those of `plan`."""
-        return self.plan(**options).execute()
+    def run(self, subject: Module | Mapping[str, Tensor] | None = None, /, **options: Any) -> Result:
+        """Plan and execute; the arguments are those of `plan`."""
+        return self.plan(subject, **options).execute()
 
     def __repr__(self) -> str:
         from surgery.report.recipe import recipe_text

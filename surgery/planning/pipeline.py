@@ -9,6 +9,7 @@ from surgery.lang.expression import Call, EvaluationError, Name, evaluate
 from surgery.lang.rule import Rule
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError, SomeOp
+from surgery.ops.torch_names import TORCH_NAMES
 from surgery.planning.context import LARGEST
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
@@ -111,7 +112,9 @@ def bind_operation(expression: Call | Name, rule: Rule) -> Op:
     span = rule.span_of(expression.at)
     cls = OPS.get(expression.name)
     if cls is None:
-        note = did_you_mean(expression.name, OPS) or f"operations: {', '.join(OPS)}"
+        here = TORCH_NAMES.get(expression.name)
+        near = f"here it is `{here}`" if here else did_you_mean(expression.name, OPS)
+        note = near or f"operations: {', '.join(OPS)}"
         message = f"there is no operation `{expression.name}`"
         raise SurgeryError(Diagnostic("unknown-operation", message, span, (note,)))
     return bind_arguments(cls, expression, rule)
