@@ -83,7 +83,8 @@ def totals_words(plan: Plan) -> str:
     values = f"{totals.values:,} values" if totals.parameters is None else f"{totals.parameters:,} parameters"
     dtypes = [name if len(totals.dtypes) == 1 else f"{count:,} {name}" for name, count in totals.dtypes.items()]
     kind = "a model of " if plan.subject.skeleton is not None else ""
-    return f"{kind}{counted(totals.tensors, 'tensor')}, {values}, {format_bytes(totals.nbytes)}, {' + '.join(dtypes)}"
+    of = f", {' + '.join(dtypes)}" if dtypes else ""
+    return f"{kind}{counted(totals.tensors, 'tensor')}, {values}, {format_bytes(totals.nbytes)}{of}"
 
 
 def _result(plan: Plan) -> list[Line]:

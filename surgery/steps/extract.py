@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from surgery.diagnostics import SurgeryError
 from surgery.fields import key, main
 from surgery.planning.context import Context
 from surgery.steps import STEPS
@@ -14,9 +12,6 @@ from surgery.steps.base import Step
 from surgery.subtrees import prefixes
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Entry, Subject, Touch
-
-if TYPE_CHECKING:
-    from surgery.model.skeleton import Skeleton
 
 __all__ = ["Extract"]
 
@@ -41,7 +36,7 @@ class Extract(Step):
             else:
                 context.drop(entry, Touch("extract", f"{name} is not below {self.path}", context.here))
         if subject.skeleton is not None:
-            return subject.replace(entries=entries, skeleton=_module(subject.skeleton, self.path, context))
+            return subject.replace(entries=entries, skeleton=subject.skeleton.at(self.path))
         if not entries:
             self._report(subject, context)
         return subject.replace(entries=entries)
@@ -53,11 +48,3 @@ class Extract(Step):
             modules = {prefix for key in subject.entries for prefix in prefixes(key)}
             message, note = f"no key begins with `{self.path}.`", did_you_mean(self.path, modules)
         context.report("unused-rule", message, notes=(note,) if note else ())
-
-
-def _module(skeleton: Skeleton, path: str, context: Context) -> Skeleton:
-    """The module at `path`; an error stands at the step."""
-    try:
-        return skeleton.at(path)
-    except SurgeryError as error:
-        raise SurgeryError(dataclasses.replace(d, span=d.span or context.here) for d in error.diagnostics) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -126,8 +127,9 @@ def apply_steps(placed: tuple[PlacedStep, ...], subject: Subject, context: Conte
         try:
             subject = one.step.apply(subject, context)
         except SurgeryError as error:
-            # steps inside a step have reported to the same context already
-            context.diagnostics.extend(d for d in error.diagnostics if d not in context.diagnostics)
+            # steps inside a step have reported to the same context already; what has no place of its own is the step's
+            new = [d for d in error.diagnostics if d not in context.diagnostics]
+            context.diagnostics.extend(d if d.span else dataclasses.replace(d, span=one.span) for d in new)
         context.raise_errors()
     context.here = outer
     return subject

@@ -95,3 +95,8 @@ def test_a_parameter_in_a_selector_of_the_command_line(place, surgery, selector)
     said = surgery(f"match '{selector}' model.safetensors")
     assert "error[parameter]: there is no parameter `x` outside a recipe" in said
     assert said.endswith("--- exit 2\n")
+
+
+def test_a_result_of_nothing(place, surgery):
+    said = surgery("""apply model.safetensors x.pt -e 'filter: {drop: "**"}'""")
+    assert "0 tensors, 0 values, 0 B\nwrote" in said

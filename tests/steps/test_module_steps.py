@@ -251,3 +251,12 @@ def test_an_extracted_module_that_is_not_there_is_told_at_the_step(net: Net) -> 
     with pytest.raises(SurgeryError, match="unused-rule") as caught:
         surgery.load({"steps": [{"extract": "iner"}]}).plan(model=net)
     assert caught.value.diagnostics[0].span is not None
+
+
+def test_what_has_no_place_of_its_own_is_told_at_the_step(net: Net) -> None:
+    recipe = surgery.load({"steps": [{"mode": "eval"}, {"device_map": {"policy": "auto", "max_memory": {"cpu": "x"}}}]})
+    with pytest.raises(SurgeryError, match="`x` is no size") as caught:
+        recipe.plan(model=net)
+    span = caught.value.diagnostics[0].span
+    assert span is not None
+    assert span.excerpt.lstrip(" -").startswith("device_map")
