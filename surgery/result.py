@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,18 @@ class Result:
 
     @property
     def state_dict(self) -> dict[str, Tensor]:
-        """The tensors by key. Tied keys hold one tensor, and a model's state dict shares its tensors with `model`."""
-        return dict(self._materialised())
+        """The tensors by key. Tied keys hold one tensor, and a model's state dict shares its tensors with `model`.
+
+        Where the source had torch's `_metadata` (the versions of its modules), the result has it, under the new names.
+        """
+        from surgery.formats.following import following
+
+        rest = following(self.plan.subject)
+        if rest is None or rest.state_metadata is None:
+            return dict(self._materialised())
+        state = OrderedDict(self._materialised())
+        state._metadata = OrderedDict(rest.state_metadata)  # type: ignore[attr-defined]
+        return state
 
     @property
     def model(self) -> Module:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from surgery.diagnostics import escape, fail
 from surgery.fields import main, string
+from surgery.formats.contents import Rest
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
@@ -60,7 +61,17 @@ def _subject_of_mapping(state: Mapping[Any, Any], name: str, context: Context) -
         origin = Origin(name, key)
         context.inventory[origin] = spec
         entries[key] = Entry(expr, (origin,))
-    return Subject(entries)
+    return Subject(entries, rest=_rest(state, name, entries))
+
+
+def _rest(state: Mapping[Any, Any], name: str, entries: Mapping[str, Entry]) -> Rest | None:
+    """The versions of modules that a state dict of torch carries; what else stands there is not known to stay true."""
+    metadata = getattr(state, "_metadata", None)
+    if not isinstance(metadata, Mapping):
+        return None
+    versions = {path: {"version": known["version"]} for path, known in metadata.items() if "version" in known}
+    tensors = {key: entry.expr for key, entry in entries.items()}
+    return Rest(tensors, state_metadata=versions, source=name, tensors=tensors)
 
 
 def _examined(key: str, tensor: Any) -> tuple[Spec, Any]:

@@ -65,3 +65,14 @@ def test_a_tensor_that_changes_its_shape_after_the_plan(rule: dict[str, str]) ->
     tensor.resize_(7)
     with pytest.raises(SurgeryError, match=r"was float32 \[3\] in the plan, and is \[7\] now"):
         plan.execute()
+
+
+def test_versions_of_modules_follow_their_names() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    made = surgery.rename(net.state_dict(), "0 -> fc, ** -> x.**")
+    assert made._metadata["x.1"] == {"version": 2}
+    assert made._metadata["fc"] == {"version": 1}
+    # what torch makes of it: without a version, a missing counter passes for an old checkpoint
+    del made["x.1.num_batches_tracked"]
+    with pytest.raises(RuntimeError, match="num_batches_tracked"):
+        net.load_state_dict(surgery.rename(made, "fc -> 0, x.** -> **"))
