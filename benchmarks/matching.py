@@ -71,7 +71,7 @@ def surgery(rules: list[tuple[str, str, str]], names: list[str]) -> int:
     for name in names:
         found = chosen.first(name, ENTRY)
         if found is not None:
-            new_keys[found[0]].of(name, found[1], found[2])
+            new_keys[found[0]].of(found[1], found[2])
             renamed += 1
     return renamed
 

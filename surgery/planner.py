@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.engine.cost import cost_of
-from surgery.formats.nodes import children
-from surgery.formats.survey import candidates
 from surgery.garbage import without_collection
 from surgery.opening import open_sources
 from surgery.optimizers import follow_optimizers
 from surgery.plan import Plan
 from surgery.planning.context import Context
+from surgery.rest import rest_remarks
 from surgery.sinks.target import check_outputs
 from surgery.steps.sequence import apply_steps
 from surgery.tensors.expr import Held, Initial, leaves
@@ -82,11 +81,9 @@ def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subj
     _check_values(subject, context)
     if any(output.container == "keep" for output in outputs):
         subject = follow_optimizers(subject, context)
-    if any(output.container == "bare" for output in outputs):
-        _remark_rest(subject, context)
-    for output in outputs:
-        if output.container == "keep":
-            _remark_others(subject, output, context)
+    context.remarks.extend(rest_remarks(subject, outputs))
+    if not subject.entries:
+        context.report("empty-result", "the result has no tensors", warning=True)
     return subject
 
 
@@ -101,31 +98,6 @@ def _check_values(subject: Subject, context: Context) -> None:
     if hollow:
         note = "a model built on the meta device gets its values from a `load` step"
         context.report("no-values", f"{listed(hollow, 5)}: given on the meta device, so without values", notes=(note,))
-
-
-def _remark_rest(subject: Subject, context: Context) -> None:
-    """Say what of a checkpoint's container a bare output leaves behind."""
-    rest = subject.rest
-    names = [name for name, _ in children(rest.tree) if name != rest.entry[0]] if rest and rest.entry else []
-    if names:
-        left = listed(names, 4)
-        context.remarks.append(f"left behind: {left} of the checkpoint; `container: keep` takes them along")
-
-
-def _remark_others(subject: Subject, output: Output, context: Context) -> None:
-    """Say what becomes of the other state dicts of a container that is kept, and of the place of this one."""
-    rest = subject.rest
-    if rest is None or not rest.entry:
-        return
-    came_from = ".".join(rest.entry)
-    target = output.entry or came_from
-    others = [".".join(candidate.entry) for candidate in candidates(rest.tree) if candidate.entry != rest.entry]
-    if target != came_from:
-        gives_way = f", and takes the place of what stood at `{target}`" if target in others else ""
-        context.remarks.append(f"the result moves from `{came_from}` to `{target}` of the checkpoint{gives_way}")
-    unchanged = [name for name in others if name != target]
-    if unchanged:
-        context.remarks.append(f"kept unchanged: {listed(unchanged, 4)} of the checkpoint")
 
 
 def _announce(subject: Subject) -> None:

@@ -1,0 +1,71 @@
+"""What a plan says of the rest of a checkpoint: what is left behind, what stays, and what code stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from surgery.formats.contents import Placeholder, Rest
+from surgery.formats.nodes import children
+from surgery.formats.survey import candidates
+from surgery.sinks.base import Output
+from surgery.tensors.subject import Subject
+from surgery.wording import listed
+
+__all__ = ["rest_remarks"]
+
+
+def rest_remarks(subject: Subject, outputs: Sequence[Output]) -> Iterator[str]:
+    """The remarks on what else the checkpoint of `subject` held, for these outputs."""
+    rest: Rest | None = subject.rest
+    if rest is None:
+        return
+    kept = [output for output in outputs if output.container == "keep"]
+    if len(kept) < len(outputs):
+        yield from _left_behind(rest)
+    for output in kept:
+        yield from _others(rest, output)
+    written = [rest.tree] if kept else list(rest.extra.values()) if outputs else []
+    objects = dict.fromkeys(_objects(written))
+    if objects:
+        yield (
+            f"written back as they stood: objects of {listed(objects, 4)}. Surgery runs none of their code; "
+            "`torch.load` reads them with `weights_only=False` alone, and runs it"
+        )
+
+
+def _left_behind(rest: Rest) -> Iterator[str]:
+    """What of a container a bare output leaves behind."""
+    names = [name for name, _ in children(rest.tree) if name != rest.entry[0]] if rest.entry else []
+    if names:
+        yield f"left behind: {listed(names, 4)} of the checkpoint; `container: keep` takes them along"
+
+
+def _others(rest: Rest, output: Output) -> Iterator[str]:
+    """What becomes of the other state dicts of a container that is kept, and of the place of this one."""
+    if not rest.entry:
+        return
+    came_from = ".".join(rest.entry)
+    target = output.entry or came_from
+    others = [".".join(candidate.entry) for candidate in candidates(rest.tree) if candidate.entry != rest.entry]
+    if target != came_from:
+        gives_way = f", and takes the place of what stood at `{target}`" if target in others else ""
+        yield f"the result moves from `{came_from}` to `{target}` of the checkpoint{gives_way}"
+    unchanged = [name for name in others if name != target]
+    if unchanged:
+        yield f"kept unchanged: {listed(unchanged, 4)} of the checkpoint"
+
+
+def _objects(nodes: list[Any]) -> Iterator[str]:
+    """The classes and functions that a pickle of `nodes` names, torch's own plain types (sizes, dtypes) left out."""
+    waiting, seen = list(reversed(nodes)), set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Placeholder) and node.module != "torch":
+            yield str(node)
+        if isinstance(node, Placeholder):
+            waiting.extend(node.args or ())
+        waiting.extend(child for _, child in reversed(list(children(node))))

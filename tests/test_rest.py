@@ -1,0 +1,49 @@
+"""What a plan says of the rest of a checkpoint."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import surgery
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "run.pt"
+    state = {"a": torch.ones(1), "b": torch.zeros(2)}
+    content = {"model": state, "ema": {"a": torch.zeros(3)}, "epoch": 3, "args": argparse.Namespace(lr=0.1, size=torch.Size([2]))}
+    torch.save(content, path)
+    return path
+
+
+def remarks(path: Path, **output: Any) -> tuple[str, ...]:
+    source = {"checkpoint": {"path": str(path), "entry": "model"}}
+    return surgery.load({"source": source, "output": {"path": "out.pt", **output}}).plan().remarks
+
+
+def test_a_bare_output_leaves_things_behind(checkpoint: Path) -> None:
+    (remark,) = remarks(checkpoint)
+    assert remark.startswith("left behind: `ema`, `epoch`, `args` of the checkpoint")
+
+
+def test_a_kept_container_names_what_stays_and_what_code_is_in_it(checkpoint: Path) -> None:
+    other, objects = remarks(checkpoint, container="keep")
+    assert other == "kept unchanged: `ema` of the checkpoint"
+    assert objects.startswith("written back as they stood: objects of `argparse.Namespace`. Surgery runs none")
+
+
+def test_a_result_moves_inside_its_container(checkpoint: Path) -> None:
+    moved, *_ = remarks(checkpoint, container="keep", entry="ema")
+    assert moved.startswith("the result moves from `model` to `ema` of the checkpoint, and takes the place")
+
+
+def test_without_outputs_nothing_is_left_behind(checkpoint: Path) -> None:
+    assert surgery.load({"source": {"checkpoint": {"path": str(checkpoint), "entry": "model"}}}).plan().remarks == ()
+
+
+def test_an_empty_result_is_a_warning() -> None:
+    (warning,) = surgery.load({"steps": [{"filter": {"drop": "**"}}]}).plan({"a": torch.ones(1)}).warnings
+    assert (warning.code, warning.severity) == ("empty-result", "warning")
