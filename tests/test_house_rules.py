@@ -1,0 +1,63 @@
+"""Promises that the code itself has to keep: one place that writes, nothing that runs what a file holds."""
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import run
+
+import pytest
+
+import surgery
+from surgery.codes import all_codes, page
+
+PACKAGE = Path(surgery.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+#: what runs code, or reads in a way that can
+RUNS_CODE = {"eval", "exec", "compile", "pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.loads", "os.system"}
+#: what writes files
+WRITES = {"torch.save", "save_file", "safetensors.torch.save_file", "shutil.copy", "shutil.copyfile", "numpy.save"}
+
+
+def calls(module: Path) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_code_of_a_file_runs_and_one_place_writes(module: Path) -> None:
+    inside = module.relative_to(PACKAGE).parts[0]
+    for name, call in calls(module):
+        assert name not in RUNS_CODE, f"{module}:{call.lineno}"
+        assert name != "torch.load", f"{module}:{call.lineno}"
+        if inside != "files":
+            assert name not in WRITES, f"{module}:{call.lineno}"
+            modes = [a.value for a in call.args[1:2] if isinstance(a, ast.Constant)] if name == "open" else []
+            assert not any(isinstance(mode, str) and set(mode) & set("wax+") for mode in modes), (
+                f"{module}:{call.lineno}"
+            )
+            assert not name.endswith((".write_text", ".write_bytes")), f"{module}:{call.lineno}"
+
+
+def test_modules_stay_small() -> None:
+    sizes = sorted(len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES)
+    assert sizes[-1] <= 400
+    assert sizes[len(sizes) // 2] <= 120
+
+
+@pytest.mark.parametrize("code", all_codes())
+def test_every_page_has_a_title_and_a_status(code: str) -> None:
+    assert page(code).title
+    assert page(code).exit_code in (1, 2, 3, 4)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import surgery, sys; assert not {'torch', 'numpy', 'lark', 'yaml', 'click'} & set(sys.modules)"
+    assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_all_that_is_promised_is_there() -> None:
+    for name in surgery.__all__:
+        assert getattr(importlib.import_module("surgery"), name) is not None
