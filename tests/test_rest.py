@@ -14,7 +14,12 @@ import surgery
 def checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "run.pt"
     state = {"a": torch.ones(1), "b": torch.zeros(2)}
-    content = {"model": state, "ema": {"a": torch.zeros(3)}, "epoch": 3, "args": argparse.Namespace(lr=0.1, size=torch.Size([2]))}
+    content = {
+        "model": state,
+        "ema": {"a": torch.zeros(3)},
+        "epoch": 3,
+        "args": argparse.Namespace(lr=0.1, size=torch.Size([2])),
+    }
     torch.save(content, path)
     return path
 

@@ -135,7 +135,6 @@ def test_whole_numbers_are_integers_however_they_are_written(tmp_path):
     assert all(type(n) is int for v in found.values() for n in (v if isinstance(v, list) else [v]))
 
 
-
 def test_unfit_values(golden):
     wrong = [
         *("classes=ten", "classes=1.5", "classes=true", "classes=99999999999999999999", "rate=fast", "flag=yes"),
