@@ -139,6 +139,8 @@ def _misplaced(word: str, value: str, span: tuple[int, int]) -> tuple[str, str]:
         return f"nothing stands after `{word}`", quoted
     if word == "with":
         return "`with` stands in `replace_layer` only", "operations stand behind `via`"
+    if word == "optional" and value[: span[0]].rstrip().endswith("|"):
+        return "`optional` is not said of a part of a union", 'in a list each has its own: `["fc", "optional head"]`'
     places = {
         "via": "behind the key on the right side",
         "optional": "once, at the beginning of a rule",

@@ -210,6 +210,7 @@ WRONG = {
         '"a\x1bb" -> c',
     ],
     "selector": [
+        "fc | optional head",
         "a -> b",
         "a, b",
         "a.b[",
