@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from surgery.formats.contents import Ordered, Rest
+from surgery.formats.contents import Rest
+from surgery.formats.editing import with_changes, with_node
 from surgery.formats.nodes import children, is_optimizer
 from surgery.optimizers.numbering import Numbering, numbering
 from surgery.optimizers.parameters import Survivor, other_models, parameters_before, survivors
@@ -51,7 +51,7 @@ def follow_optimizers(subject: Subject, context: Context) -> Subject:
             _report(path, optimizer, before, context)
             continue
         following = _Following(optimizer, numbers, after)
-        changed = _replaced(changed, path, following.result())
+        changed = with_node(changed, path, following.result())
         context.remarks.append(following.remark(".".join(path)))
     return subject.replace(rest=dataclasses.replace(rest, tree=changed))
 
@@ -123,7 +123,7 @@ class _Following:
                     taken.add(one.old or "")
             groups.append(_group_with(group, ids, inside))
             count += len(ids)
-        return _with(self.optimizer, {"state": state, "param_groups": groups})
+        return with_changes(self.optimizer, {"state": state, "param_groups": groups})
 
     def _groups_before(self) -> dict[str, int]:
         return {
@@ -165,30 +165,9 @@ def _copied(state: Any) -> Any:
     """The state of one parameter for a second one, sharing nothing with it."""
     if not isinstance(state, Mapping):
         return state
-    return _with(state, {k: detach(v) for k, v in state.items() if isinstance(v, TensorExpr)})
+    return with_changes(state, {k: detach(v) for k, v in state.items() if isinstance(v, TensorExpr)})
 
 
 def _group_with(group: Mapping[str, Any], ids: list[Hashable], inside: list[Survivor]) -> Mapping[str, Any]:
     names = {"param_names": [one.key for one in inside]} if group.get("param_names") else {}
-    return _with(group, {"params": ids, **names})
-
-
-def _with(node: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A copy of a mapping, its kind and order kept, with some values changed."""
-    changed: Any = copy.copy(node)
-    if isinstance(node, Ordered):
-        changed.attributes = node.attributes
-    changed.update(changes)
-    return changed  # type: ignore[no-any-return]
-
-
-def _replaced(node: Any, path: tuple[str, ...], value: Any) -> Any:
-    """A copy of a tree, along `path` alone, with `value` there."""
-    if not path:
-        return value
-    if isinstance(node, Mapping):
-        key = next(key for key in node if str(key) == path[0])
-        return _with(node, {key: _replaced(node[key], path[1:], value)})
-    items = list(node)
-    items[int(path[0])] = _replaced(items[int(path[0])], path[1:], value)
-    return tuple(items) if isinstance(node, tuple) else items
+    return with_changes(group, {"params": ids, **names})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import fail
 from surgery.formats.contents import Ordered, Rest
+from surgery.formats.editing import on_the_way, with_node, without_node
 from surgery.formats.following import following
 from surgery.formats.nodes import is_module
 from surgery.sinks.base import Request
@@ -39,12 +39,12 @@ def check_tree(subject: Subject, request: Request) -> None:
             raise fail("nothing-to-keep", "there is no checkpoint whose rest could be kept", request.span, (note,))
         return
     entry = rest.entry if request.entry is None else request.entry
-    if any(is_module(node) for node in _on_the_way(rest.tree, rest.entry)):
+    if any(is_module(node) for node in on_the_way(rest.tree, rest.entry)):
         note = "`container: bare` writes the state dict"
         raise fail(
             "nothing-to-keep", "the tensors stand in a pickled module, not in a container", request.span, (note,)
         )
-    for node in _on_the_way(rest.tree, entry[:-1]):
+    for node in on_the_way(rest.tree, entry[:-1]):
         if not isinstance(node, Mapping | list) and entry:
             message = f"the tensors cannot be put at `{'.'.join(entry)}`: on the way there is no container"
             raise fail("nothing-to-keep", message, request.span)
@@ -58,12 +58,12 @@ def tree_of(subject: Subject, request: Request) -> Any:
         return state
     if rest is None:
         assert request.entry is not None, "checked"
-        return _at({}, request.entry, state)
+        return with_node({}, request.entry, state)
     if request.entry is None or request.entry == rest.entry:
-        return _at(rest.tree, rest.entry, state)
+        return with_node(rest.tree, rest.entry, state)
     if not rest.entry:
-        return _at({}, request.entry, state)
-    return _at(_without(rest.tree, rest.entry), request.entry, state)
+        return with_node({}, request.entry, state)
+    return with_node(without_node(rest.tree, rest.entry), request.entry, state)
 
 
 def _state_dict(subject: Subject) -> Ordered:
@@ -75,55 +75,6 @@ def _state_dict(subject: Subject) -> Ordered:
         if rest.state_metadata is not None:
             state.attributes = {"_metadata": Ordered(rest.state_metadata)}
     return state
-
-
-def _on_the_way(tree: Any, entry: tuple[str, ...]) -> Iterator[Any]:
-    """The nodes from the root of `tree` to `entry`, as far as they are there."""
-    yield tree
-    for name in entry:
-        key = _key(tree, name)
-        if key is None:
-            return
-        tree = tree[key]
-        yield tree
-
-
-def _key(node: Any, name: str) -> Any:
-    """The key or index of `node` that `name` stands for; None where there is none."""
-    if isinstance(node, Mapping):
-        return next((key for key in node if not isinstance(key, bool) and str(key) == name), None)
-    if isinstance(node, list | tuple):
-        return int(name) if name.isdecimal() and int(name) < len(node) else None
-    return None
-
-
-def _at(node: Any, entry: tuple[str, ...], value: Any) -> Any:
-    """A copy of `node`, along `entry` alone, with `value` there."""
-    if not entry:
-        return value
-    name, *below = entry
-    key = _key(node, name)
-    inner = _at({} if key is None else node[key], tuple(below), value)
-    if isinstance(node, tuple):
-        return (*node[:key], inner, *node[key + 1 :])
-    changed = copy.copy(node)
-    if isinstance(node, Ordered):
-        changed.attributes = node.attributes
-    changed[name if key is None else key] = inner
-    return changed
-
-
-def _without(node: Any, entry: tuple[str, ...]) -> Any:
-    """A copy of `node`, along `entry` alone, in which nothing stands there."""
-    name, *below = entry
-    key = _key(node, name)
-    if below:
-        return _at(node, (name,), _without(node[key], tuple(below)))
-    changed = copy.copy(node)
-    if isinstance(node, Ordered):
-        changed.attributes = node.attributes
-    del changed[key]
-    return changed
 
 
 def place(storages: list[PickledStorage], offsets: list[int], subject: Subject) -> tuple[Placed, ...]:
