@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from surgery.diagnostics import fail
 from surgery.plan import Plan
 from surgery.recipe import Recipe
-from surgery.resources import resource
 from surgery.result import Result
 from surgery.sinks.base import Output
 
@@ -69,11 +68,7 @@ def plan_recipe(
     objects = {name: thing for name, thing in objects.items() if thing is not None} | dict(given or {})
     _refuse_swapped(objects)
     bound = recipe.bind(values, Path.cwd())
-    declared = bound.outputs
-    if recipe.directory.resolve().is_relative_to(resource("recipes")):
-        # a shipped recipe writes where the caller stands, not into the library
-        declared = tuple(dataclasses.replace(output, base=output.base or os.getcwd()) for output in declared)
-    outputs = _outputs(declared, output, overwrite=overwrite)
+    outputs = _outputs(bound.outputs, output, overwrite=overwrite)
     return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs)
 
 

@@ -20,6 +20,7 @@ from surgery.formats.file import open_file
 from surgery.library import shipped
 from surgery.params import Param, bind_params, read_params
 from surgery.params.declare import depends_on
+from surgery.resources import resource
 from surgery.sinks.base import Output
 from surgery.sources.base import Source
 from surgery.steps.sequence import PlacedStep
@@ -109,10 +110,8 @@ class Recipe:
         """
         name = os.fspath(path)
         file = Path(name)
-        directory = file.parent
         if name in shipped() and not file.exists():
-            # what a shipped recipe writes belongs to the caller, and not into the package
-            file, directory = shipped()[name], Path.cwd()
+            file = shipped()[name]
         try:
             with open_file(file, name) as opened:
                 if b"\0" in opened.read(0, min(opened.size, _BEGINNING)):
@@ -127,6 +126,8 @@ class Recipe:
             if not near and not file.suffix and os.sep not in name:
                 hint = "`surgery list recipes` shows the shipped ones"
             raise _with_note(error, hint) from error
+        # what a shipped recipe writes belongs to the caller, and not into the library
+        directory = Path.cwd() if file.resolve().is_relative_to(resource("recipes").resolve()) else file.parent
         return cls.of_text(decode(content, str(file)), str(file), directory=directory)
 
     @classmethod
