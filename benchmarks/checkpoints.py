@@ -1,6 +1,6 @@
 """Checkpoint surgery against `cp` and against what a user would write by hand, in paired runs.
 
-    python benchmarks/checkpoints.py --gigabytes 4 --rounds 5 --directory /somewhere/with/space
+    python -m benchmarks.checkpoints --gigabytes 4 --rounds 5 --directory /somewhere/with/space
 
 Every case runs A B A B …, each run a whole process with its output removed before; what is written is flushed between
 runs, outside of the time. Printed are medians of seconds and of processor seconds, the median of the ratios of pairs,
@@ -15,21 +15,14 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.pairs import Run, measure, python
+
 HIDDEN = 2048
-
-
-@dataclass(frozen=True)
-class Run:
-    seconds: float
-    processor: float
-    megabytes: int
 
 
 @dataclass(frozen=True)
@@ -39,23 +32,13 @@ class Case:
     rivals: dict[str, Sequence[str]]
 
 
-def measure(command: Sequence[str], output: Path) -> Run:
+def measure_anew(command: Sequence[str], output: Path) -> Run:
+    """Run a command whose output is not there yet, all that was written before flushed."""
     if output.is_dir():
         shutil.rmtree(output)
     output.unlink(missing_ok=True)
     os.sync()
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    error = process.stderr.read() if process.stderr else b""
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    if status:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{error.decode()}")
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
-
-
-def python(script: str, *arguments: Path) -> list[str]:
-    return [sys.executable, "-c", script, *map(str, arguments)]
+    return measure(command)
 
 
 def surgery(source: Path, target: Path, *steps: str) -> list[str]:
@@ -185,7 +168,7 @@ def compare(case: Case, out: Path, rounds: int) -> None:
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            runs[name].append(measure(command, output_of(command, out)))
+            runs[name].append(measure_anew(command, output_of(command, out)))
     for name, found in runs.items():
         seconds = statistics.median(run.seconds for run in found)
         processor = statistics.median(run.processor for run in found)
@@ -193,7 +176,7 @@ def compare(case: Case, out: Path, rounds: int) -> None:
         pairs = zip(runs["surgery"], found, strict=True)
         ratio = statistics.median(ours.seconds / other.seconds for ours, other in pairs)
         first = name == "surgery"
-        figures = f"{seconds:6.2f} s {processor:6.2f} s {memory:6} MB"
+        figures = f"{seconds:6.2f} s {processor:6.2f} s {memory:6.0f} MB"
         ratios = "" if first else f"  surgery takes {ratio:.2f} of it"
         print(f"{case.name if first else '':30} {name:12} {figures}{ratios}", flush=True)
 
