@@ -9,6 +9,7 @@ from surgery.engine.pool import BUDGET, workers
 from surgery.engine.scratch import LIMIT
 from surgery.engine.tasks import tasks_of
 from surgery.engine.values import nodes
+from surgery.engine.window import WINDOW
 from surgery.plan import Cost, Plan
 from surgery.sinks.layout import Layout
 from surgery.sinks.target import targets_of
@@ -16,8 +17,8 @@ from surgery.tensors.expr import Stored, Strided, TensorExpr
 
 __all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
 
-#: what each thread that copies keeps
-_BUFFER = 1 << 20
+#: what each thread gathers before it writes
+_BUFFER = WINDOW
 
 
 def cost_of(plan: Plan) -> Cost:

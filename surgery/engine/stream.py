@@ -1,33 +1,36 @@
-"""The bytes of laid-out files, moved: ranges are copied, what is computed passes through memory within a budget."""
+"""The bytes of laid-out files, moved: ranges are shared or copied, what is computed passes through memory in budget."""
 
 from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from surgery.diagnostics import Span
 from surgery.engine.checksum import combine
-from surgery.engine.copying import Copier, write_all
 from surgery.engine.leaves import bytes_of_tensor, needs_torch, numpy_bytes
+from surgery.engine.parts import Copy, Part, windows
 from surgery.engine.pool import Job, run_jobs
-from surgery.engine.reading import SourceFiles, damaged
+from surgery.engine.reading import SourceFiles, pread_into
 from surgery.engine.scratch import Scratch
+from surgery.engine.sharing import Sharing
 from surgery.engine.tasks import tasks_of
 from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Failure, Values, explain
+from surgery.engine.window import WINDOW, Window
 from surgery.files.failures import output_errors
-from surgery.files.writeback import begin_writeback
+from surgery.files.writer import FileWriter
 from surgery.sinks.base import Progress
-from surgery.sinks.layout import Block, FileLayout, Placed
-from surgery.tensors.expr import ByteRange, Stored
+from surgery.sinks.layout import FileLayout, Placed
+from surgery.tensors.expr import Stored
 
 __all__ = ["OpenFile", "write_files"]
 
-#: ranges are copied in parts of this size, so that all threads have something to do
-_PART = 32 << 20
+#: what is read at a time where a checksum is wanted, so that it is still in the processor's cache
+_STEP = 1 << 20
 
 
 @dataclass(slots=True)
@@ -44,37 +47,12 @@ class OpenFile:
     span: Span | None = None
 
 
-@dataclass(slots=True)
-class _Copy:
-    """A range on its way to a file: the CRC-32 and the length of its parts, as far as they are done.
-
-    What was shared on disk was not seen, and has no part.
-    """
-
-    piece: ByteRange
-    to: int
-    parts: dict[int, tuple[int, int]] = field(default_factory=dict)
-
-    def checked(self) -> int | None:
-        """The CRC-32 of the range, None where its bytes were never seen and it was not known.
-
-        Raises:
-            SurgeryError: code ``corrupt-checkpoint``: it is not what it was.
-        """
-        if sum(length for _, length in self.parts.values()) < self.piece.length:
-            return self.piece.crc
-        found = combine(crc for _, crc in sorted(self.parts.items())) if len(self.parts) > 1 else self.parts[0][0]
-        if self.piece.crc is not None and found != self.piece.crc:
-            raise damaged(self.piece)
-        return found
-
-
 class _Means:
     """What all jobs share."""
 
     def __init__(self, files: SourceFiles, progress: Progress) -> None:
         self.files = files
-        self.copier = Copier()
+        self.sharing = Sharing()
         self._progress = progress
         self._lock = threading.Lock()
         self._of_thread = threading.local()
@@ -92,6 +70,13 @@ class _Means:
         kept.reset()
         return kept
 
+    def window(self) -> Window:
+        """The memory from which this thread writes."""
+        kept: Window | None = getattr(self._of_thread, "window", None)
+        if kept is None:
+            kept = self._of_thread.window = Window()
+        return kept
+
 
 class _Writer:
     """Makes the jobs of one file, and gathers the checksums that they find."""
@@ -99,24 +84,20 @@ class _Writer:
     def __init__(self, file: OpenFile, means: _Means) -> None:
         self._file = file
         self._means = means
+        self._to = FileWriter(file.descriptor, file.layout.size)
         self._summed = file.layout.closing is not None
-        self._copies: list[_Copy] = []
+        self._copies: dict[int, list[Copy]] = {}
         self._checksums: dict[int, int] = {}
-        self._copies_of: dict[int, list[_Copy]] = {}
 
     def jobs(self) -> Iterator[Job]:
         """Everything but the last blocks, in the order of the file as far as memory allows."""
-        tensors = self._file.layout.tensors
-        copied = [(n, t) for n, t in enumerate(tensors) if isinstance(t.expr, Stored)]
-        made = [(n, t) for n, t in enumerate(tensors) if not isinstance(t.expr, Stored)]
+        made = [(n, t) for n, t in enumerate(self._file.layout.tensors) if not isinstance(t.expr, Stored)]
         for task in tasks_of([tensor.expr for _, tensor in made]):
             members = [made[number] for number in task.members]
             yield Job(lambda members=members: self._compute(members), task.memory)  # type: ignore[misc]
-        yield Job(lambda: self._blocks(self._file.layout.blocks))
-        for copy in self._runs(copied):
-            for start in range(0, copy.piece.length, _PART):
-                length = min(_PART, copy.piece.length - start)
-                yield Job(lambda copy=copy, s=start, n=length: self._copy(copy, s, n))  # type: ignore[misc]
+        parts = sorted(self._parts(), key=lambda part: part.to)
+        for window in windows(parts, WINDOW):
+            yield Job(lambda window=window: self._gather(window))  # type: ignore[misc]
 
     def finish(self) -> None:
         """Check what was copied, and write the last blocks.
@@ -124,68 +105,86 @@ class _Writer:
         Raises:
             SurgeryError: a source is damaged, or the file cannot be written.
         """
-        for copy in self._copies:
-            copy.checked()
+        for copies in self._copies.values():
+            for copy in copies:
+                copy.checked()
         if self._file.layout.closing is not None:
             checksums = [self._checksum(number) for number in range(len(self._file.layout.tensors))]
-            self._blocks(self._file.layout.closing(checksums))
+            for block in self._file.layout.closing(checksums):
+                self._write(block.content, block.offset)
+
+    def close(self) -> None:
+        """Close what was opened for writing."""
+        self._to.close()
 
     def _checksum(self, number: int) -> int:
         if number in self._checksums:
             return self._checksums[number]
         pieces = []
-        for copy in self._copies_of.get(number, ()):
+        for copy in self._copies.get(number, ()):
             crc = copy.checked()
             assert crc is not None, "what is shared had a checksum"
             pieces.append((crc, copy.piece.length))
         return pieces[0][0] if len(pieces) == 1 else combine(pieces)
 
-    def _runs(self, tensors: Sequence[tuple[int, Placed]]) -> Iterator[_Copy]:
-        """The ranges to copy; neighbours in both files are one, where no checksum is asked for."""
-        last: _Copy | None = None
-        for number, tensor in tensors:
-            to = tensor.offset
-            for piece in tensor.expr.ranges:  # type: ignore[attr-defined]
-                if last is not None and not self._summed and _follows(last, piece, to):
-                    whole = ByteRange(last.piece.path, last.piece.offset, last.piece.length + piece.length)
-                    last = _Copy(whole, last.to)
-                else:
-                    if last is not None:
-                        yield self._begun(last)
-                    last = _Copy(piece, to)
-                    if self._summed:
-                        self._copies_of.setdefault(number, []).append(last)
-                to += piece.length
-        if last is not None:
-            yield self._begun(last)
+    def _parts(self) -> Iterator[Part]:
+        """Everything that is known or stored; what can be shared on the disk is shared now, and is not among it."""
+        for block in self._file.layout.blocks:
+            yield Part(block.offset, len(block.content), block.content)
+        for number, tensor in enumerate(self._file.layout.tensors):
+            if isinstance(tensor.expr, Stored):
+                to = tensor.offset
+                for piece in tensor.expr.ranges:
+                    copy = Copy(piece, to)
+                    if self._summed or piece.crc is not None:
+                        self._copies.setdefault(number, []).append(copy)
+                    yield from self._left(copy)
+                    to += piece.length
 
-    def _begun(self, copy: _Copy) -> _Copy:
-        if copy.piece.crc is not None:
-            self._copies.append(copy)
-        return copy
+    def _left(self, copy: Copy) -> Iterator[Part]:
+        """What is left to copy of a range after as much as can be was shared."""
+        piece, to = copy.piece, copy.to
+        before = shared = 0
+        # bytes that are shared are not seen, so that their checksum goes on as it is, or is not there at all
+        if self._summed == (piece.crc is not None):
+            source = self._means.files.descriptor(piece.path)
+            with output_errors(self._file.path, self._file.span):
+                before, shared = self._means.sharing.share(
+                    source, piece.offset, self._file.descriptor, to, piece.length
+                )
+        if shared:
+            self._means.report(shared)
+            yield Part(to, before, copy)
+        behind = before + shared
+        yield Part(to + behind, piece.length - behind, copy, behind)
 
     # what jobs do
 
-    def _copy(self, copy: _Copy, start: int, length: int) -> None:
-        source = self._means.files.descriptor(copy.piece.path)
-        offset, to = copy.piece.offset + start, copy.to + start
-        target, path = self._file.descriptor, copy.piece.path
-        with output_errors(self._file.path, self._file.span):
-            # bytes that are shared are not seen, so that their checksum goes on as it is, or is not there at all
-            before, shared = (0, 0)
-            if self._summed == (copy.piece.crc is not None):
-                before, shared = self._means.copier.share(source, offset, target, to, length)
-            if shared:
-                self._means.copier.move(source, offset, target, to, before, path)
-                after = before + shared
-                self._means.copier.move(source, offset + after, target, to + after, length - after, path)
-            elif not self._summed and copy.piece.crc is None:
-                self._means.copier.move(source, offset, target, to, length, path)
-                begin_writeback(target, to, length)
+    def _gather(self, parts: Sequence[Part]) -> None:
+        """Write neighbours together."""
+        first = parts[0].to
+        memory = self._means.window().at(first, parts[-1].to + parts[-1].length - first)
+        for part in parts:
+            view = memory[part.to - first : part.to - first + part.length]
+            if isinstance(part.source, Copy):
+                self._read(part.source, part.start, view)
             else:
-                copy.parts[start] = (self._means.copier.copy(source, offset, target, to, length, path), length)
-                begin_writeback(target, to, length)
-        self._means.report(length)
+                view[:] = part.source[part.start : part.start + part.length]
+        self._write(memory, first)
+
+    def _read(self, copy: Copy, start: int, view: memoryview) -> None:
+        """Read a part of a range, and note its checksum if anybody needs it."""
+        path, source = copy.piece.path, self._means.files.descriptor(copy.piece.path)
+        wanted = self._summed or copy.piece.crc is not None
+        at = crc = 0
+        while at < len(view):
+            window = view[at : at + _STEP] if wanted else view[at:]
+            count = pread_into(source, window, copy.piece.offset + start + at, path)
+            if wanted:
+                crc = zlib.crc32(window[:count], crc)
+            at += count
+        if wanted:
+            copy.parts[start] = (crc, len(view))
 
     def _compute(self, members: Sequence[tuple[int, Placed]]) -> None:
         scratch = self._means.scratch()
@@ -199,24 +198,24 @@ class _Writer:
             except Failure as failure:
                 raise explain(failure, tensor.key, tensor.trail) from failure.error
             assert len(content) == tensor.expr.spec.nbytes, f"{tensor.key} is as long as planned"
-            with output_errors(self._file.path, self._file.span):
-                write_all(self._file.descriptor, content, tensor.offset)
-                begin_writeback(self._file.descriptor, tensor.offset, len(content))
+            self._checksums[number] = self._put(content, tensor.offset)
+
+    def _put(self, content: memoryview, offset: int) -> int:
+        """Write what was computed by way of the window; its checksum if it is needed, else 0."""
+        crc = 0
+        for begin in range(0, len(content), WINDOW):
+            piece = content[begin : begin + WINDOW]
+            memory = self._means.window().at(offset + begin, len(piece))
+            memory[:] = piece
             if self._summed:
-                self._checksums[number] = zlib.crc32(content)
-            self._means.report(len(content))
+                crc = zlib.crc32(memory, crc)
+            self._write(memory, offset + begin)
+        return crc
 
-    def _blocks(self, blocks: Iterable[Block]) -> None:
+    def _write(self, content: memoryview | bytes, offset: int) -> None:
         with output_errors(self._file.path, self._file.span):
-            for block in blocks:
-                write_all(self._file.descriptor, block.content, block.offset)
-                self._means.report(len(block.content))
-
-
-def _follows(last: _Copy, piece: ByteRange, to: int) -> bool:
-    end = last.piece.offset + last.piece.length
-    same = last.piece.path == piece.path and end == piece.offset and last.to + last.piece.length == to
-    return same and last.piece.crc is None and piece.crc is None
+            self._to.write(content, offset)
+        self._means.report(len(content))
 
 
 def write_files(open_files: Sequence[OpenFile], files: SourceFiles, progress: Progress) -> None:
@@ -232,8 +231,11 @@ def write_files(open_files: Sequence[OpenFile], files: SourceFiles, progress: Pr
             ``no-memory``.
     """
     means = _Means(files, progress)
-    writers = [_Writer(file, means) for file in open_files]
-    with one_thread_each():
-        run_jobs(job for writer in writers for job in writer.jobs())
-    for writer in writers:
-        writer.finish()
+    with ExitStack() as stack:
+        writers = [_Writer(file, means) for file in open_files]
+        for writer in writers:
+            stack.callback(writer.close)
+        with one_thread_each():
+            run_jobs(job for writer in writers for job in writer.jobs())
+        for writer in writers:
+            writer.finish()

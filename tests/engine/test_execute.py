@@ -16,9 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from surgery.diagnostics import SurgeryError
-from surgery.engine import copying, execute, pool, stream
-from surgery.engine.copying import Copier
+from surgery.engine import execute, pool, sharing, stream
 from surgery.engine.cost import blank, cost_in_memory, cost_of_layouts
+from surgery.engine.sharing import Sharing
+from surgery.files import writer
 from surgery.formats import read
 from surgery.formats.entries import choose
 from surgery.ops.arithmetic import spec_of
@@ -71,10 +72,14 @@ def load(path):
     return load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
 
 
-@pytest.mark.parametrize("part", [1 << 12, 1 << 25])
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("window", [1 << 12, 3 << 12, 1 << 22])
 @pytest.mark.parametrize("path", ["a.safetensors", "a.pt"])
-def test_all_that_moves_arrives(store, save, bits, path, part, monkeypatch):
-    monkeypatch.setattr(stream, "_PART", part)
+def test_all_that_moves_arrives(store, save, bits, path, window, direct, monkeypatch):
+    monkeypatch.setattr(stream, "WINDOW", window)
+    if direct:
+        monkeypatch.setattr(writer, "DIRECT_FILE", 0)
+        monkeypatch.setattr(writer, "_DIRECT_PIECE", 1)
     exprs, wanted = sample(store)
     found = load(save(exprs, path))
     for key in found:
@@ -155,11 +160,11 @@ def test_a_source_that_was_cut(store, save, path, crc, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("part", [1 << 12, 1 << 25])
+@pytest.mark.parametrize("part", [1 << 12, 1 << 22])
 @pytest.mark.parametrize("kind", ["stored", "strided"])
 @pytest.mark.parametrize("path", ["a.safetensors", "a.pt"])
 def test_a_flipped_bit(store, save, kind, path, part, monkeypatch, tmp_path):
-    monkeypatch.setattr(stream, "_PART", part)
+    monkeypatch.setattr(stream, "WINDOW", part)
     tensor = torch.randn(100, 50)
     expr = store.stored(tensor) if kind == "stored" else store.strided(tensor.t())
     source = expr.ranges[0].path if kind == "stored" else expr.storage.path
@@ -245,7 +250,7 @@ def test_interrupted(tmp_path, number, status):
     script = """
 import threading, time
 from surgery.engine import stream
-stream._PART = 1 << 14
+stream.WINDOW = 1 << 14
 def slowly(count):
     print(flush=True)
     time.sleep(0.2)
@@ -295,6 +300,8 @@ def test_computing_is_bounded_by_the_plan(tmp_path):
 import resource
 import numpy, torch
 from surgery.engine import pool, stream, cost
+from surgery.engine.sharing import Sharing
+from surgery.files import writer
 from surgery.formats import read
 from surgery.formats.entries import choose
 from surgery.ops.arithmetic import spec_of
@@ -316,7 +323,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, pla
     done = child(WRITE + script, source, tmp_path / "a.safetensors", size)
     grown, planned = map(int, done.stdout.split())
     assert grown <= planned + 16
-    assert planned <= 96 + 96 + 2
+    assert planned <= 96 + 96 + 8
 
 
 # costs
@@ -339,7 +346,6 @@ def test_costs_are_exact(store, save, monkeypatch, tmp_path):
         cost = cost_of_layouts([target.sink.layout(subject, target.request, blank)])
         read.clear()
         monkeypatch.setattr(os, "preadv", counted(os.preadv))
-        monkeypatch.setattr(os, "copy_file_range", counted(os.copy_file_range))
         path = save(exprs, **options)
         monkeypatch.undo()
         files = list(path.iterdir()) if path.is_dir() else [path]
@@ -378,7 +384,7 @@ def fake_ioctl(shared):
 @pytest.mark.parametrize("source", ["safetensors", "pt"])
 def test_large_tensors_are_laid_out_to_be_shared(tmp_path, save, bits, source, path, monkeypatch):
     shared = []
-    monkeypatch.setattr(copying.fcntl, "ioctl", fake_ioctl(shared))
+    monkeypatch.setattr(sharing.fcntl, "ioctl", fake_ioctl(shared))
     tensors = {f"w{n}": torch.randn(300_000 + 64 * n) for n in range(4)}
     given = tmp_path / f"in.{source}"
     (save_file if source == "safetensors" else torch.save)(tensors, given)
@@ -395,23 +401,12 @@ def test_large_tensors_are_laid_out_to_be_shared(tmp_path, save, bits, source, p
 # the parts
 
 
-@pytest.mark.parametrize("code", [errno.EXDEV, errno.EINVAL, errno.ENOSYS])
-def test_where_the_kernel_does_not_copy(store, save, monkeypatch, code):
-    def refuse(*arguments):
-        raise OSError(code, "no")
-
-    monkeypatch.setattr(os, "copy_file_range", refuse)
-    exprs = {"a": store.stored(torch.randn(5000), crc=False)}
-    assert torch.equal(load_file(save(exprs))["a"], load_bytes(exprs["a"]))
-
-
-@pytest.mark.parametrize("call", ["pwrite", "preadv", "copy_file_range"])
+@pytest.mark.parametrize("call", ["pwrite", "preadv"])
 def test_calls_that_do_less_than_they_were_asked(store, save, bits, monkeypatch, call):
     real = getattr(os, call)
     short = {
         "pwrite": lambda fd, data, offset: real(fd, data[:1000], offset),
         "preadv": lambda fd, buffers, offset: real(fd, [buffers[0][:1000]], offset),
-        "copy_file_range": lambda a, b, count, *offsets: real(a, b, min(count, 1000), *offsets),
     }
     monkeypatch.setattr(os, call, short[call])
     exprs, wanted = sample(store)
@@ -422,13 +417,13 @@ def test_calls_that_do_less_than_they_were_asked(store, save, bits, monkeypatch,
 
 def test_sharing_is_tried_once_and_copies_go_on(tmp_path, store, save, monkeypatch):
     tried = []
-    real = Copier.share
+    real = Sharing.share
 
     def share(self, *arguments):
         tried.append(real(self, *arguments))
         return tried[-1]
 
-    monkeypatch.setattr(Copier, "share", share)
+    monkeypatch.setattr(Sharing, "share", share)
     exprs = {f"t{n}": store.stored(torch.randn(50_000), crc=False) for n in range(3)}
     found = load_file(save(exprs))
     assert tried
