@@ -21,8 +21,9 @@ __all__ = ["Archive", "Member", "read_archive"]
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64 = struct.Struct("<4sLQL")
-_CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
-_LOCAL = struct.Struct("<4s5H3L2H")
+# what is not looked at (versions, times, attributes) is skipped
+_CENTRAL = struct.Struct("<4s4x2H4x3L3H8xL")
+_LOCAL = struct.Struct("<4s4xH16x2H")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1
 #: bytes that may stand between the end of an entry and what follows: nothing, or a data descriptor
@@ -67,7 +68,7 @@ class Archive:
         raw = self.file.read(member.header, _LOCAL.size + len(name))
         if len(raw) < _LOCAL.size or raw[:4] != b"PK\x03\x04":
             raise corrupt(self.file, f"the entry `{member.name}` has no header of its own")
-        _, _, _, method, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack_from(raw)
+        _, method, name_length, extra_length = _LOCAL.unpack_from(raw)
         if name_length != len(name) or raw[_LOCAL.size :] != name or method != member.method:
             raise corrupt(self.file, f"the header of the entry `{member.name}` and the directory do not agree")
         start: int = member.header + _LOCAL.size + name_length + extra_length
@@ -187,8 +188,7 @@ def _member(file: File, directory: bytes, at: int) -> tuple[Member, int]:
     if directory[at : at + 4] != b"PK\x01\x02" or at + _CENTRAL.size > len(directory):
         raise corrupt(file, "its zip directory is damaged")
     fields = _CENTRAL.unpack_from(directory, at)
-    flags, method, crc, packed, size = fields[5], fields[6], fields[9], fields[10], fields[11]
-    name_length, extra_length, comment_length, header = fields[12], fields[13], fields[14], fields[18]
+    _, flags, method, crc, packed, size, name_length, extra_length, comment_length, header = fields
     start = at + _CENTRAL.size
     end = start + name_length + extra_length + comment_length
     if end > len(directory):

@@ -119,7 +119,13 @@ def _tensor(file: File, key: str, description: Any, start: int) -> tuple[Stored,
 
 
 def _are_sizes(values: Any) -> bool:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 63 for value in values)
+    if not isinstance(values, list):
+        return False
+    # a loop, since a generator costs more than all else that is done for a tensor
+    for value in values:  # noqa: SIM110
+        if type(value) is not int or not 0 <= value < 1 << 63:
+            return False
+    return True
 
 
 def _check_cover(file: File, ranges: list[tuple[int, int, str]], available: int) -> None:

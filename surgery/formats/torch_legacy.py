@@ -2,7 +2,8 @@
 
 After ``_legacy_save`` and ``_legacy_load`` of ``torch/serialization.py``: a magic number, a protocol version, a mapping
 with the byte order, the object, the keys of the storages; then for each key the number of elements in eight bytes, and
-the elements. The object's pickle stands before the places of the storages are known, so it is read twice.
+the elements. The object's pickle stands before the places of the storages are known, so it is read twice: first for
+the sizes of the storages alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ _NUMBER = 0x1950A86A20F9469CFC6C
 #: how such a file begins: the magic number as a pickle of protocol 2
 MAGIC = b"\x80\x02\x8a\x0a" + _NUMBER.to_bytes(10, "little") + b"."
 _VERSION = 1001
+#: what makes nothing of the tensors of a pickle, which is faster than placeholders
+_NO_TENSORS: dict[tuple[str, str], Builder] = {
+    ("collections", "OrderedDict"): lambda *args: {},
+    ("torch._utils", "_rebuild_tensor"): lambda *args: None,
+    ("torch._utils", "_rebuild_tensor_v2"): lambda *args: None,
+}
 
 
 @FORMATS.register("torch-legacy")
@@ -61,7 +68,7 @@ def read_legacy(
     """
     big_endian, start = _preamble(stream, limits)
     declared: dict[str, tuple[int, int]] = {}
-    first = _machine(stream, {}, {}, _note(declared), start, limits)
+    first = _machine(stream, _NO_TENSORS, {}, _note(declared), start, limits)
     first.load()
     keys = first.load()
     places = _places(stream, keys, declared, first.position, big_endian)

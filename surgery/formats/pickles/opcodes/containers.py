@@ -8,28 +8,9 @@ from surgery.formats.pickles.machine import Machine, Malformed, check_key
 from surgery.formats.pickles.opcodes.table import opcode
 
 
-@opcode("(")
-def _mark(machine: Machine) -> None:
-    machine.marks.append(machine.stack)
-    machine.stack = []
-
-
-@opcode("t")
-def _tuple(machine: Machine) -> None:
-    items = tuple(machine.stack)
-    machine.stack = machine.marks.pop()
-    machine.stack.append(items)
-
-
 @opcode("\x85")
 def _tuple1(machine: Machine) -> None:
     machine.stack[-1] = (machine.stack[-1],)
-
-
-@opcode("\x86")
-def _tuple2(machine: Machine) -> None:
-    last = machine.stack.pop()
-    machine.stack[-1] = (machine.stack[-1], last)
 
 
 @opcode("\x87")

@@ -21,8 +21,6 @@ def _constant(code: str, value: Any) -> None:
 
 _constant("N", None)
 _constant("\x88", True)
-_constant("\x89", False)
-_constant(")", ())
 
 
 @opcode("M")

@@ -21,12 +21,6 @@ def _stack_global(machine: Machine) -> None:
     machine.stack.append(machine.name(module, name))
 
 
-@opcode("R")
-def _reduce(machine: Machine) -> None:
-    args = machine.stack.pop()
-    machine.stack[-1] = machine.call(machine.stack[-1], args)
-
-
 @opcode("\x81")
 def _newobj(machine: Machine) -> None:
     args = machine.stack.pop()

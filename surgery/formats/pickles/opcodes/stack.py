@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from surgery.formats.pickles.machine import Machine, Malformed
-from surgery.formats.pickles.opcodes.table import opcode
+from surgery.formats.pickles.opcodes.table import byte, opcode
 
 _uint32 = struct.Struct("<I").unpack_from
 
@@ -31,6 +31,11 @@ def _dup(machine: Machine) -> None:
 @opcode("p")
 def _put(machine: Machine) -> None:
     machine.put(int(machine.line()))
+
+
+@opcode("q")
+def _binput(machine: Machine) -> None:
+    machine.put(byte(machine))
 
 
 @opcode("\x94")
