@@ -18,15 +18,13 @@ from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format, read
 from surgery.formats.file import File, corrupt
 from surgery.formats.limits import DEFAULT_LIMITS, Limits
+from surgery.formats.plain_names import is_plain
 from surgery.formats.safetensors import ALIASES, restore_aliases
 from surgery.formats.strict_json import NotStrict, parse
 from surgery.tensors.expr import TensorExpr
 from surgery.wording import listed
 
 __all__ = ["Sharded", "index_of", "shard_names"]
-
-_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:")
-_FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]|://")
 
 
 @FORMATS.register("sharded")
@@ -90,21 +88,11 @@ def shard_names(file: File, index: Mapping[str, Any]) -> dict[str, list[str]]:
     """
     shards: dict[str, list[str]] = {}
     for key, name in index["weight_map"].items():
-        if not isinstance(name, str) or not _is_plain(name):
+        if not isinstance(name, str) or not is_plain(name):
             message = f"`{file.name}`: the file of the tensor `{key}` is named `{name}`"
             raise fail("shards", message, notes=["a shard is a file beside its index, or below it"])
         shards.setdefault(name, []).append(key)
     return shards
-
-
-def _is_plain(name: str) -> bool:
-    parts = name.split("/")
-    return not (
-        _FORBIDDEN.search(name)
-        or _WINDOWS_DRIVE.match(name)
-        or name.startswith("~")
-        or any(part in ("", ".", "..") for part in parts)
-    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
