@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.diagnostics import escape, fail
 from surgery.engine.reading import SourceFiles
 from surgery.engine.scratch import Scratch, empty
-from surgery.tensors.expr import ByteRange, Held, Initial, Stored, Strided, TensorExpr
+from surgery.tensors.expr import Held, Initial, Stored, Strided, TensorExpr
 
 if TYPE_CHECKING:
     import numpy
@@ -69,8 +69,7 @@ def _gathered(expr: Strided, files: SourceFiles) -> numpy.ndarray[Any, Any]:
         return numpy.empty(0, numpy.uint8)
     last = sum((length - 1) * stride for length, stride in zip(shape, expr.strides, strict=True))
     first, length = expr.offset * size, (last + 1) * size
-    whole = first == 0 and length == expr.storage.length
-    piece = expr.storage if whole else ByteRange(expr.storage.path, expr.storage.offset + first, length)
+    piece = expr.storage.part(first, length)
     raw = numpy.empty(length, numpy.uint8)
     files.read_into(piece, _view(raw))
     # complex numbers are pairs, each part in the byte order of the file

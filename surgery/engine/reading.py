@@ -17,6 +17,8 @@ __all__ = ["SourceFiles", "damaged", "shrunk"]
 
 #: the most that one call reads, so that an interruption is not kept waiting
 _PIECE = 64 << 20
+#: what is read at a time where a checksum is wanted, so that it is still in the processor's cache
+_STEP = 1 << 20
 
 
 class SourceFiles:
@@ -30,6 +32,8 @@ class SourceFiles:
         self._sizes = sizes or {}
         self._open: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._records: dict[ByteRange, threading.Lock] = {}
+        self._sound: set[ByteRange] = set()
 
     def descriptor(self, path: str) -> int:
         """The open file.
@@ -62,16 +66,39 @@ class SourceFiles:
             SurgeryError: codes ``source-changed`` and ``corrupt-checkpoint``.
         """
         assert len(view) == piece.length, "a range is read whole"
+        if piece.record is not None:
+            self.check(piece.record)
         descriptor = self.descriptor(piece.path)
         at, crc = 0, 0
         while at < piece.length:
-            window = view[at : at + (_PIECE if piece.crc is None else 1 << 20)]
+            window = view[at : at + (_PIECE if piece.crc is None else _STEP)]
             count = pread_into(descriptor, window, piece.offset + at, piece.path)
             if piece.crc is not None:
                 crc = zlib.crc32(window[:count], crc)
             at += count
         if piece.crc is not None and crc != piece.crc:
             raise damaged(piece)
+
+    def check(self, record: ByteRange) -> None:
+        """Compare a range that has a CRC-32 with it: once, however many parts of it are read.
+
+        Raises:
+            SurgeryError: codes ``source-changed`` and ``corrupt-checkpoint``.
+        """
+        with self._lock:
+            guard = self._records.setdefault(record, threading.Lock())
+        with guard:
+            if record in self._sound:
+                return
+            descriptor, memory = self.descriptor(record.path), memoryview(bytearray(_STEP))
+            at, crc = 0, 0
+            while at < record.length:
+                window = memory[: record.length - at]
+                count = pread_into(descriptor, window, record.offset + at, record.path)
+                at, crc = at + count, zlib.crc32(window[:count], crc)
+            if crc != record.crc:
+                raise damaged(record)
+            self._sound.add(record)
 
     def close(self) -> None:
         """Close all files."""

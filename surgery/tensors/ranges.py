@@ -24,7 +24,7 @@ _FEW, _LONG = 64, 65_536
 def cut(ranges: Sequence[ByteRange], start: int, length: int) -> tuple[ByteRange, ...]:
     """`length` bytes from byte `start` of the concatenation of `ranges`.
 
-    A range that is taken whole keeps its CRC; one that is cut loses it.
+    A range that is taken whole keeps its CRC; what is cut off one remembers the record that it is a part of.
 
     >>> cut([ByteRange("a", 100, 10, crc=1), ByteRange("b", 0, 10)], 8, 4)
     (ByteRange(path='a', offset=108, length=2, crc=None), ByteRange(path='b', offset=0, length=2, crc=None))
@@ -33,7 +33,7 @@ def cut(ranges: Sequence[ByteRange], start: int, length: int) -> tuple[ByteRange
 
 
 def merge(ranges: Iterable[ByteRange]) -> tuple[ByteRange, ...]:
-    """The same bytes in as few ranges as can be; ranges with a known CRC stay as they are.
+    """The same bytes in as few ranges as can be; ranges with a known CRC stay as they are, and get whole again.
 
     >>> merge([ByteRange("a", 0, 4), ByteRange("a", 4, 4), ByteRange("b", 8, 4), ByteRange("b", 12, 0)])
     (ByteRange(path='a', offset=0, length=8, crc=None), ByteRange(path='b', offset=8, length=4, crc=None))
@@ -43,12 +43,24 @@ def merge(ranges: Iterable[ByteRange]) -> tuple[ByteRange, ...]:
         if not piece.length:
             continue
         last = merged[-1] if merged else None
-        follows = last is not None and last.path == piece.path and last.offset + last.length == piece.offset
-        if last is not None and follows and last.crc is None and piece.crc is None:
-            merged[-1] = ByteRange(last.path, last.offset, last.length + piece.length)
+        if last is not None and _are_neighbours(last, piece):
+            merged[-1] = _joined(last, piece)
         else:
             merged.append(piece)
     return tuple(merged)
+
+
+def _are_neighbours(last: ByteRange, piece: ByteRange) -> bool:
+    """Whether `piece` goes on where `last` ends, and nothing that is known of the two is lost if they are one."""
+    follows = last.path == piece.path and last.offset + last.length == piece.offset
+    return follows and last.crc is None and piece.crc is None and last.record == piece.record
+
+
+def _joined(last: ByteRange, piece: ByteRange) -> ByteRange:
+    record, length = last.record, last.length + piece.length
+    if record is not None and (record.offset, record.length) == (last.offset, length):
+        return record
+    return ByteRange(last.path, last.offset, length, record=record)
 
 
 def relabel(stored: Stored, spec: Spec) -> Stored:
@@ -119,8 +131,7 @@ class _Cutter:
             piece = self._ranges[at]
             skip = start - (self._ends[at] - piece.length)
             take = min(length, piece.length - skip)
-            whole = take == piece.length
             if take:
-                found.append(piece if whole else ByteRange(piece.path, piece.offset + skip, take))
+                found.append(piece.part(skip, take))
             start, length, at = start + take, length - take, at + 1
         return tuple(found)
