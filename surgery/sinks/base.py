@@ -38,6 +38,7 @@ class Output:
     container: str = option(one_of("bare", "keep"), default="bare", help="keep: with the rest of the checkpoint")
     entry: str | None = option(key, help="with `container: keep`, where in the checkpoint the state dict stands")
     metadata: Any = option(anything, help="string pairs for the file")
+    provenance: bool = option(boolean, default=True, help="whether the file says what made it")
     overwrite: bool = option(boolean, default=False, help="whether an existing file may be replaced")
     base: str | None = None
     span: Span | None = None
@@ -61,7 +62,7 @@ class Request:
         directory: whether the result goes to a directory.
         shard_size: the most bytes of tensors in one file; None for no limit.
         metadata: string pairs for the file.
-        provenance: string pairs that say where it came from; never a time.
+        provenance: the record of what made it, as JSON; empty where there is none.
         keep: whether the rest of the checkpoint is written too.
         entry: where in the rest the state dict stands; None for where it stood.
         span: the output's place in the recipe.
@@ -70,7 +71,7 @@ class Request:
     directory: bool = False
     shard_size: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    provenance: str = ""
     keep: bool = False
     entry: tuple[str, ...] | None = None
     span: Span | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.formats.following import following
+from surgery.formats.record import RECORD
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.blocks import BLOCK, remainder
@@ -95,15 +96,17 @@ class SafetensorsSink(Sink):
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         owners = _owners(subject.entries)
         metadata = _metadata(subject.metadata, request)
+        record = {RECORD: request.provenance} if request.provenance else {}
         shards = _shards(owners, request.shard_size)
         notes = _alias_notes(owners)
         if not request.directory:
-            return Layout((_file("", owners, metadata),), False, len(subject.entries), notes)
+            return Layout((_file("", owners, metadata | record),), False, len(subject.entries), notes)
         if len(shards) == 1:
-            return Layout((_file("model.safetensors", owners, metadata),), True, len(subject.entries), notes)
+            file = _file("model.safetensors", owners, metadata | record)
+            return Layout((file,), True, len(subject.entries), notes)
         names = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
         files = [_file(name, shard, metadata) for name, shard in zip(names, shards, strict=True)]
-        files.append(_index(names, shards))
+        files.append(_index(names, shards, record))
         return Layout(tuple(files), True, len(subject.entries), notes)
 
     def replaceable(self, name: str) -> bool:
@@ -197,18 +200,18 @@ def _padding(end: int, places: Sequence[int], owners: Sequence[_Owner]) -> int:
     return -end % 8
 
 
-def _index(names: Sequence[str], shards: Sequence[Sequence[_Owner]]) -> FileLayout:
+def _index(names: Sequence[str], shards: Sequence[Sequence[_Owner]], metadata: Mapping[str, str]) -> FileLayout:
     """The index of shards, as `transformers` writes it: it names what the shards hold, and so no aliases."""
     where = {owner.key: name for name, shard in zip(names, shards, strict=True) for owner in shard}
     total = sum(owner.spec.nbytes for shard in shards for owner in shard)
-    index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(where.items()))}
+    index = {"metadata": {**metadata, "total_size": total}, "weight_map": dict(sorted(where.items()))}
     text = (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
     return FileLayout("model.safetensors.index.json", len(text), (Block(0, text),), ())
 
 
 def _metadata(source: Mapping[str, str], request: Request) -> dict[str, str]:
     kept = {name: value for name, value in source.items() if not name.startswith(_OURS)}
-    return {**kept, "format": "pt", **request.metadata, **request.provenance}
+    return {**kept, "format": "pt", **request.metadata}
 
 
 def _alias_notes(owners: Iterable[_Owner]) -> tuple[str, ...]:

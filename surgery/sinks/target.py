@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,13 +43,13 @@ class Target:
     overwrite: bool
 
 
-def resolve(output: Output, base: Path, provenance: Mapping[str, str] | None = None) -> Target:
+def resolve(output: Output, base: Path, provenance: str = "") -> Target:
     """The target of an output.
 
     Args:
         output: what the recipe or the caller says.
         base: the directory that a relative path is relative to, where the output has none of its own.
-        provenance: string pairs that say where the result came from; never a time.
+        provenance: the record of what makes the result; an output may be without.
 
     Raises:
         SurgeryError: code ``output-format``: an unknown suffix, a size that is none, shards of a format without them.
@@ -74,7 +74,7 @@ def resolve(output: Output, base: Path, provenance: Mapping[str, str] | None = N
         directory=directory,
         shard_size=limit,
         metadata=_pairs(output),
-        provenance=provenance or {},
+        provenance=provenance if output.provenance else "",
         keep=output.container == "keep",
         entry=tuple(output.entry.split(".")) if output.entry else None,
         span=output.span,
@@ -129,6 +129,10 @@ def _pairs(output: Output) -> dict[str, str]:
     if not plain:
         note = "such as `metadata: {author: Ada, license: mit}`"
         raise fail("output-format", "`metadata` is a mapping of texts", output.span, (note,))
+    ours = next((name for name in output.metadata if str(name).startswith("surgery.")), None)
+    if ours is not None:
+        note = "names that begin with `surgery.` are for what Surgery writes"
+        raise fail("output-format", f"`metadata` has `{escape(ours)}`", output.span, (note,))
     return {name: _text(value) for name, value in output.metadata.items()}
 
 
@@ -136,9 +140,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def targets_of(
-    outputs: Iterable[Output], base: Path, provenance: Mapping[str, str] | None = None
-) -> tuple[Target, ...]:
+def targets_of(outputs: Iterable[Output], base: Path, provenance: str = "") -> tuple[Target, ...]:
     """The targets of all outputs of a plan.
 
     Raises:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from surgery.formats.record import MEMBER
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.blocks import BLOCK, remainder
@@ -43,7 +44,7 @@ class TorchSink(Sink):
         pickle = pickler.dump(tree_of(subject, request))
         known = {"data.pkl": pickle, "byteorder": b"little", "version": b"3\n"}
         if request.provenance:
-            known["provenance"] = "".join(f"{k}: {v}\n" for k, v in sorted(request.provenance.items())).encode()
+            known[MEMBER] = request.provenance.encode()
         blocks: list[Block] = []
         members: list[Member] = []
         at = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from surgery.diagnostics import fail
+from surgery.formats.record import RECORD
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import Block, FileLayout, Layout
@@ -44,7 +45,9 @@ class TorchLegacySink(Sink):
         pickler = Pickler(embed, traits_of(subject, request), views=True)
         body = pickler.dump(tree_of(subject, request))
         keys = pickled([storage.key for storage in pickler.storages])
-        head = pickled(_MAGIC) + pickled(_VERSION) + pickled(_SYSTEM) + body + keys
+        # torch reads this mapping and uses nothing of it
+        system = {**_SYSTEM, RECORD: request.provenance} if request.provenance else _SYSTEM
+        head = pickled(_MAGIC) + pickled(_VERSION) + pickled(system) + body + keys
         blocks = [Block(0, head)]
         at = len(head)
         places = []

@@ -100,7 +100,7 @@ def stored(tmp_path):
 def write(tmp_path):
     """Write a subject to a path below a fresh directory; the path."""
 
-    def run(subject, path, *, provenance=None, **options):
+    def run(subject, path, *, provenance="", **options):
         target = resolve(Output(str(path), **options), tmp_path / "out", provenance)
         target.sink.check(subject, target.request)
         (written,) = write_targets(subject, [target])

@@ -36,9 +36,9 @@ def test_ties_are_written_once(held, write, header, make):
 
 def test_metadata_of_the_source_of_the_recipe_and_of_provenance(held, write, make):
     subject = held({"a": make("int8", (1,))}, metadata={"license": "mit", "format": "np", "surgery.aliases": "{}"})
-    path = write(subject, "a.safetensors", metadata={"epoch": 3, "best": True}, provenance={"surgery.recipe": "abc"})
+    path = write(subject, "a.safetensors", metadata={"epoch": 3, "best": True}, provenance="abc")
     with safe_open(path, "pt") as file:
-        wanted = {"license": "mit", "format": "pt", "epoch": "3", "best": "true", "surgery.recipe": "abc"}
+        wanted = {"license": "mit", "format": "pt", "epoch": "3", "best": "true", "surgery.provenance": "abc"}
         assert file.metadata() == wanted
 
 

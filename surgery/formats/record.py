@@ -1,0 +1,14 @@
+"""The record of what made a file, as text: where each format keeps it. `surgery.provenance` says what is in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["LONGEST", "MEMBER", "RECORD"]
+
+#: the metadata pair that holds it; a checkpoint that has a record has this pair in its `metadata`, whatever the format
+RECORD: Final = "surgery.provenance"
+#: the file that holds it, in the folder of a torch zip
+MEMBER: Final = "surgery.json"
+#: of its bytes: above what the longest recipe takes
+LONGEST: Final = 1 << 24
