@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surgery.diagnostics import SurgeryError, fail
 from surgery.engine.leaves import bytes_of_tensor, needs_torch, numpy_bytes
 from surgery.engine.reading import SourceFiles
-from surgery.engine.stream import OpenFile, write_files
+from surgery.engine.space import OpenFile
+from surgery.engine.stream import write_files
 from surgery.engine.values import Failure, Values, explain
 from surgery.files.atomic import DirectoryDraft, Draft, FileDraft
 from surgery.files.signals import termination_raised
@@ -19,7 +18,6 @@ from surgery.sinks.base import Progress, Written
 from surgery.sinks.layout import Layout
 from surgery.sinks.target import Target, targets_of
 from surgery.tensors.expr import TensorExpr
-from surgery.tensors.spec import format_bytes
 from surgery.tensors.subject import Subject
 
 if TYPE_CHECKING:
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["write_outputs", "write_targets"]
 
 
-def write_outputs(
-    plan: Plan, progress: Progress | None = None, *, provenance: Mapping[str, str] | None = None
-) -> tuple[Written, ...]:
+def write_outputs(plan: Plan, progress: Progress | None = None, *, provenance: str = "") -> tuple[Written, ...]:
     """Write the outputs of a plan: all of them, or none.
 
     (Should a name be taken between the check and the end, an output before it may have got its own already.)
@@ -38,7 +34,7 @@ def write_outputs(
     Args:
         plan: what is written.
         progress: called with numbers of bytes as they are written.
-        provenance: string pairs that say where the result came from; never a time.
+        provenance: the record of what makes the result, as JSON, for the outputs that take it.
 
     Raises:
         SurgeryError: codes ``output``, ``output-exists``, ``no-space``, ``source-changed``, ``corrupt-checkpoint``,
@@ -63,7 +59,6 @@ def write_targets(
         stack.enter_context(termination_raised())
         files = stack.enter_context(SourceFiles(sizes))
         layouts = [target.sink.layout(subject, target.request, lambda e: _embedded(e, files)) for target in targets]
-        _check_space(targets, layouts)
         drafts = [stack.enter_context(_draft(target)) for target in targets]
         opened = [
             file
@@ -109,23 +104,3 @@ def _embedded(expr: TensorExpr, files: SourceFiles) -> bytes:
         return bytes(bytes_of_tensor(Values([expr], files).take(expr)))
     except Failure as failure:
         raise explain(failure, "an array of the checkpoint", ()) from failure.error
-
-
-def _check_space(targets: Sequence[Target], layouts: Sequence[Layout]) -> None:
-    """Refuse what cannot fit before anything is written. What is shared on disk would need less: nobody can know."""
-    wanted: dict[int, int] = {}
-    for target, layout in zip(targets, layouts, strict=True):
-        nearest = next(p for p in (target.path.absolute(), *target.path.absolute().parents) if p.is_dir())
-        device = os.stat(nearest).st_dev
-        wanted[device] = wanted.get(device, 0) + layout.size
-        state = os.statvfs(nearest)
-        free = state.f_bavail * state.f_frsize
-        if wanted[device] > free:
-            raise _too_large(target, wanted[device], free)
-
-
-def _too_large(target: Target, wanted: int, free: int) -> SurgeryError:
-    message = (
-        f"no space for `{target.path}`: {format_bytes(wanted)} are to be written, and {format_bytes(free)} are free"
-    )
-    return fail("no-space", message, target.request.span, ("nothing was written",))

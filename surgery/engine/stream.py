@@ -6,10 +6,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
-from surgery.diagnostics import Span
 from surgery.engine.checksum import combine
 from surgery.engine.leaves import bytes_of_tensor, needs_torch, numpy_bytes
 from surgery.engine.parts import Copy, Part, windows
@@ -17,6 +14,7 @@ from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles, pread_into
 from surgery.engine.scratch import Scratch
 from surgery.engine.sharing import Sharing
+from surgery.engine.space import OpenFile, check_space
 from surgery.engine.tasks import tasks_of
 from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Failure, Values, explain
@@ -24,27 +22,13 @@ from surgery.engine.window import WINDOW, Window
 from surgery.files.failures import output_errors
 from surgery.files.writer import FileWriter
 from surgery.sinks.base import Progress
-from surgery.sinks.layout import FileLayout, Placed
-from surgery.tensors.expr import Stored
+from surgery.sinks.layout import Placed
+from surgery.tensors.expr import ByteRange, Stored
 
-__all__ = ["OpenFile", "write_files"]
+__all__ = ["write_files"]
 
 #: what is read at a time where a checksum is wanted, so that it is still in the processor's cache
 _STEP = 1 << 20
-
-
-@dataclass(slots=True)
-class OpenFile:
-    """A file that is being written: its layout, and where it is open.
-
-    Attributes:
-        path: its name in messages.
-    """
-
-    layout: FileLayout
-    descriptor: int
-    path: Path
-    span: Span | None = None
 
 
 class _Means:
@@ -88,6 +72,13 @@ class _Writer:
         self._summed = file.layout.closing is not None
         self._copies: dict[int, list[Copy]] = {}
         self._checksums: dict[int, int] = {}
+        self._shared: list[Part] = []
+        self._parts = sorted(self._divide(), key=lambda part: part.to)
+
+    @property
+    def left(self) -> int:
+        """How many bytes have to be written, after as much as can be was shared on the disk."""
+        return self._file.layout.size - sum(part.length for part in self._shared)
 
     def jobs(self) -> Iterator[Job]:
         """Everything but the last blocks, in the order of the file as far as memory allows."""
@@ -95,9 +86,17 @@ class _Writer:
         for task in tasks_of([tensor.expr for _, tensor in made]):
             members = [made[number] for number in task.members]
             yield Job(lambda members=members: self._compute(members), task.memory)  # type: ignore[misc]
-        parts = sorted(self._parts(), key=lambda part: part.to)
-        for window in windows(parts, WINDOW):
+        for record in self._records():
+            yield Job(lambda record=record: self._means.files.check(record))  # type: ignore[misc]
+        for window in windows(self._parts, WINDOW):
             yield Job(lambda window=window: self._gather(window))  # type: ignore[misc]
+        for window in windows(self._shared, WINDOW):
+            yield Job(lambda window=window: self._look(window))  # type: ignore[misc]
+
+    def _records(self) -> set[ByteRange]:
+        """The records with a checksum of which parts are copied."""
+        stored = (tensor.expr for tensor in self._file.layout.tensors if isinstance(tensor.expr, Stored))
+        return {piece.record for expr in stored for piece in expr.ranges if piece.record is not None}
 
     def finish(self) -> None:
         """Check what was copied, and write the last blocks.
@@ -127,7 +126,7 @@ class _Writer:
             pieces.append((crc, copy.piece.length))
         return pieces[0][0] if len(pieces) == 1 else combine(pieces)
 
-    def _parts(self) -> Iterator[Part]:
+    def _divide(self) -> Iterator[Part]:
         """Everything that is known or stored; what can be shared on the disk is shared now, and is not among it."""
         for block in self._file.layout.blocks:
             yield Part(block.offset, len(block.content), block.content)
@@ -138,24 +137,19 @@ class _Writer:
                     copy = Copy(piece, to)
                     if self._summed or piece.crc is not None:
                         self._copies.setdefault(number, []).append(copy)
-                    yield from self._left(copy)
+                    yield from self._left_of(copy)
                     to += piece.length
 
-    def _left(self, copy: Copy) -> Iterator[Part]:
+    def _left_of(self, copy: Copy) -> Iterator[Part]:
         """What is left to copy of a range after as much as can be was shared."""
         piece, to = copy.piece, copy.to
-        before = shared = 0
-        # bytes that are shared are not seen, so that their checksum goes on as it is, or is not there at all
-        if self._summed == (piece.crc is not None):
-            source = self._means.files.descriptor(piece.path)
-            with output_errors(self._file.path, self._file.span):
-                before, shared = self._means.sharing.share(
-                    source, piece.offset, self._file.descriptor, to, piece.length
-                )
-        if shared:
-            self._means.report(shared)
-            yield Part(to, before, copy)
+        source, target = self._means.files.descriptor(piece.path), self._file.descriptor
+        with output_errors(self._file.path, self._file.span):
+            before, shared = self._means.sharing.share(source, piece.offset, target, to, piece.length)
         behind = before + shared
+        if shared:
+            self._shared.append(Part(to + before, shared, copy, before))
+            yield Part(to, before, copy)
         yield Part(to + behind, piece.length - behind, copy, behind)
 
     # what jobs do
@@ -171,6 +165,14 @@ class _Writer:
             else:
                 view[:] = part.source[part.start : part.start + part.length]
         self._write(memory, first)
+
+    def _look(self, parts: Sequence[Part]) -> None:
+        """Read what was shared if it has a checksum that ends here, or needs one; a checksum that goes on may do so."""
+        for part in parts:
+            assert isinstance(part.source, Copy), "only ranges are shared"
+            if self._summed != (part.source.piece.crc is not None):
+                self._read(part.source, part.start, self._means.window().at(part.to, part.length))
+            self._means.report(part.length)
 
     def _read(self, copy: Copy, start: int, view: memoryview) -> None:
         """Read a part of a range, and note its checksum if anybody needs it."""
@@ -232,9 +234,11 @@ def write_files(open_files: Sequence[OpenFile], files: SourceFiles, progress: Pr
     """
     means = _Means(files, progress)
     with ExitStack() as stack:
-        writers = [_Writer(file, means) for file in open_files]
-        for writer in writers:
-            stack.callback(writer.close)
+        writers = []
+        for file in open_files:
+            writers.append(_Writer(file, means))
+            stack.callback(writers[-1].close)
+        check_space((file, writer.left) for file, writer in zip(open_files, writers, strict=True))
         with one_thread_each():
             run_jobs(job for writer in writers for job in writer.jobs())
         for writer in writers:
