@@ -22,11 +22,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from surgery.diagnostics import Span, SurgeryError
+from surgery.diagnostics import Span
 from surgery.files.checks import already_there, check_directory, check_file, follow
 from surgery.files.exchange import exchange
 from surgery.files.failures import output_errors
-from surgery.files.litter import hold, still_named, sweep, temporary_name, unlink_tree
+from surgery.files.litter import hold, name_aside, still_named, sweep, temporary_name, unlink_tree
 
 __all__ = ["DirectoryDraft", "Draft", "FileDraft"]
 
@@ -50,9 +50,9 @@ class Draft:
         self.path = self.target.parent / temporary_name()
         try:
             with output_errors(self.shown, span):
+                sweep(self.target.parent)
                 self._examine()
                 self._make_parents()
-                sweep(self.target.parent)
                 self._begin()
         except BaseException:
             self.close()
@@ -82,6 +82,12 @@ class Draft:
             with suppress(FileExistsError):
                 os.mkdir(parent)
                 self._made.append(parent)
+
+    def divert(self, target: Path) -> None:
+        """Let the draft get another name, of the same directory, when it is published."""
+        assert target.parent == self.shown.parent, "a draft stays in its directory"
+        self.shown = target
+        self.target = follow(target)
 
     def publish(self) -> None:
         """Give the draft its name. When this returns, it is on the disk.
@@ -159,7 +165,9 @@ class FileDraft(Draft):
         except FileExistsError:
             raise already_there(self.shown, self._span) from None
         except OSError:
-            _rename_into_reserved(self.path, self.target, lambda: already_there(self.shown, self._span))
+            # without hard links, a file that appears in this very moment is replaced
+            self._examine()
+            os.rename(self.path, self.target)
         else:
             os.unlink(self.path)
 
@@ -212,14 +220,25 @@ class DirectoryDraft(Draft):
         elif exchange(self.path, self.target):
             unlink_tree(self.path)
         else:
-            aside = self.target.parent / temporary_name()
-            os.rename(self.target, aside)
+            self._swap()
+
+    def _swap(self) -> None:
+        """What `exchange` does, in two steps. A run that is killed between them is put right by the next one."""
+        aside = self.target.parent / name_aside(self.target.name)
+        old = os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            hold(old)
             try:
+                os.rename(self.target, aside)
                 os.rename(self.path, self.target)
-            except OSError:
-                os.rename(aside, self.target)
+            except BaseException:
+                # fails where nothing has moved yet, or all has
+                with suppress(OSError):
+                    os.rename(aside, self.target)
                 raise
             unlink_tree(aside)
+        finally:
+            os.close(old)
 
 
 def _create(path: Path) -> int:
@@ -237,19 +256,6 @@ def _inherit(descriptor: int, target: Path) -> None:
             # only a privileged user can give files away; `cp` leaves it at that too
             os.fchown(descriptor, old.st_uid, old.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
-
-
-def _rename_into_reserved(path: Path, target: Path, taken: Callable[[], SurgeryError]) -> None:
-    """Rename without replacing, where the file system has no hard links: an empty file reserves the name first."""
-    try:
-        os.close(_create(target))
-    except FileExistsError:
-        raise taken() from None
-    try:
-        os.replace(path, target)
-    except OSError:
-        os.unlink(target)
-        raise
 
 
 def _sync_directory(path: Path) -> None:
