@@ -8,7 +8,7 @@ import pytest
 from surgery.diagnostics import SurgeryError
 from surgery.files import atomic
 from surgery.files.atomic import DirectoryDraft, FileDraft
-from surgery.files.litter import sweep, temporary_name
+from surgery.files.litter import name_aside, sweep, temporary_name
 
 
 def write(path, content=b"new", **options):
@@ -193,6 +193,16 @@ def test_litter_of_dead_runs_is_swept_and_that_of_live_ones_is_not(tmp_path):
         first.publish()
         second.publish()
     assert names(tmp_path) == [".surgery-notes.tmp", "a", "d"]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_a_killed_run_had_set_aside_goes_back_where_nothing_took_its_place(tmp_path, taken):
+    for name, content in [(name_aside("d"), b"old"), ("d", b"new")][: 1 + taken]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "w1").write_bytes(content)
+    assert len(sweep(tmp_path)) == 1
+    assert names(tmp_path) == ["d"]
+    assert contents(tmp_path / "d") == {"w1": b"new" if taken else b"old"}
 
 
 WRITE = """
