@@ -6,7 +6,8 @@ import os
 import stat
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -79,6 +80,32 @@ class SourceFiles:
         if piece.crc is not None and crc != piece.crc:
             raise damaged(piece)
 
+    def chunks(self, ranges: Iterable[ByteRange], buffer: memoryview) -> Iterator[memoryview]:
+        """The bytes of `ranges`, in order, always a `buffer` full but for the last; each is valid until the next.
+
+        Raises:
+            SurgeryError: codes ``source-changed`` and ``corrupt-checkpoint``.
+        """
+        filled = 0
+        for piece in ranges:
+            if piece.record is not None:
+                self.check(piece.record)
+            descriptor = self.descriptor(piece.path)
+            at, crc = 0, 0
+            while at < piece.length:
+                window = buffer[filled : filled + piece.length - at]
+                count = pread_into(descriptor, window, piece.offset + at, piece.path)
+                if piece.crc is not None:
+                    crc = zlib.crc32(window[:count], crc)
+                at, filled = at + count, filled + count
+                if filled == len(buffer):
+                    yield buffer
+                    filled = 0
+            if piece.crc is not None and crc != piece.crc:
+                raise damaged(piece)
+        if filled:
+            yield buffer[:filled]
+
     def check(self, record: ByteRange) -> None:
         """Compare a range that has a CRC-32 with it: once, however many parts of it are read.
 
@@ -99,6 +126,13 @@ class SourceFiles:
             if crc != record.crc:
                 raise damaged(record)
             self._sound.add(record)
+
+    def expect(self, piece: ByteRange, start: int, length: int) -> None:
+        """Let a part of a range be read from the disk ahead; a hint, which promises nothing."""
+        advise = getattr(os, "posix_fadvise", None)
+        if advise is not None:
+            with suppress(OSError):
+                advise(self.descriptor(piece.path), piece.offset + start, length, os.POSIX_FADV_WILLNEED)
 
     def close(self) -> None:
         """Close all files."""

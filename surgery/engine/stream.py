@@ -29,6 +29,8 @@ __all__ = ["write_files"]
 
 #: what is read at a time where a checksum is wanted, so that it is still in the processor's cache
 _STEP = 1 << 20
+#: how many windows ahead the disk is told what will be read
+_AHEAD = 6
 
 
 class _Means:
@@ -88,8 +90,10 @@ class _Writer:
             yield Job(lambda members=members: self._compute(members), task.memory)  # type: ignore[misc]
         for record in self._records():
             yield Job(lambda record=record: self._means.files.check(record))  # type: ignore[misc]
-        for window in windows(self._parts, WINDOW):
-            yield Job(lambda window=window: self._gather(window))  # type: ignore[misc]
+        gathered = list(windows(self._parts, WINDOW))
+        for number, window in enumerate(gathered):
+            coming = gathered[number + _AHEAD] if number + _AHEAD < len(gathered) else ()
+            yield Job(lambda window=window, coming=coming: self._gather(window, coming))  # type: ignore[misc]
         for window in windows(self._shared, WINDOW):
             yield Job(lambda window=window: self._look(window))  # type: ignore[misc]
 
@@ -154,8 +158,11 @@ class _Writer:
 
     # what jobs do
 
-    def _gather(self, parts: Sequence[Part]) -> None:
-        """Write neighbours together."""
+    def _gather(self, parts: Sequence[Part], coming: Sequence[Part]) -> None:
+        """Write neighbours together; what is `coming` may be read from the disk meanwhile."""
+        for part in coming:
+            if isinstance(part.source, Copy):
+                self._means.files.expect(part.source.piece, part.start, part.length)
         first = parts[0].to
         memory = self._means.window().at(first, parts[-1].to + parts[-1].length - first)
         for part in parts:
