@@ -1,4 +1,4 @@
-"""The one checkpoint in a directory: an index of shards, or a single file."""
+"""The one checkpoint in a directory: an index of shards, the metadata of a distributed checkpoint, or a single file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from surgery.wording import listed
 __all__ = ["the_checkpoint_in"]
 
 _INDEX = ".index.json"
+_METADATA = ".metadata"
 _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar", ".npz", ".pkl")
 
 
@@ -26,11 +27,12 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
         raise fail("no-file", f"the directory `{name}` cannot be listed: {error.strerror}", cause=error) from error
     indexes = [entry for entry in present if entry.endswith(_INDEX)]
     files = [entry for entry in present if entry.endswith(_SUFFIXES) and os.path.isfile(directory / entry)]
-    if os.path.exists(directory / ".metadata") and not indexes:
-        message = f"`{name}` is a distributed-checkpoint directory"
-        raise fail(
-            "unsupported-checkpoint", message, notes=["torch.distributed.checkpoint.format_utils makes one file of it"]
-        )
+    if distributed := _distributed(directory, present):
+        # files of torch may stand beside it: what each rank has for itself, what was not distributed
+        others = [*indexes, *(file for file in files if file.endswith(".safetensors"))]
+        if len(distributed) > 1 or others:
+            raise _ambiguous(name, [*distributed, *others])
+        return directory / distributed[0]
     if indexes:
         singles = [single for index in indexes if (single := _single_of(index)) in files]
         if len(indexes) > 1 or singles:
@@ -44,6 +46,13 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
             raise fail("shards", message, notes=[_content(present)])
         raise _ambiguous(name, files)
     return directory / files[0]
+
+
+def _distributed(directory: Path, present: list[str]) -> list[str]:
+    """The metadata of distributed checkpoints: one of all ranks, or, where ranks saved on their own, one of each."""
+    if os.path.isfile(directory / _METADATA):
+        return [_METADATA]
+    return [entry for entry in present if entry.startswith("__") and entry.endswith(_METADATA)]
 
 
 def _single_of(index: str) -> str:

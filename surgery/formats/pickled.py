@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from surgery.formats.contents import Blob, Checkpoint
 from surgery.formats.detect import FORMATS, Format
+from surgery.formats.distributed.metadata import is_metadata
 from surgery.formats.file import File
 from surgery.formats.limits import Limits
 from surgery.formats.pickles.arrays import Arrays
@@ -30,7 +31,7 @@ class Pickled(Format):
     def matches(cls, file: File) -> bool:
         head = file.head
         modern = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-        return (modern and not head.startswith(MAGIC)) or head.startswith(_OLD)
+        return (modern and not head.startswith(MAGIC) and not is_metadata(file)) or head.startswith(_OLD)
 
     @classmethod
     def read(cls, file: File, limits: Limits) -> Checkpoint:

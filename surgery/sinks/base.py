@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from surgery.diagnostics import Span
 from surgery.fields import anything, boolean, key, main, one_of, option, string
@@ -33,7 +33,7 @@ class Output:
     """
 
     path: str = main(string, help="the file, or for shards the directory")
-    format: str | None = option(one_of("safetensors", "torch", "torch-legacy"), help="by the suffix if left out")
+    format: str | None = option(one_of("safetensors", "torch", "torch-legacy", "dcp"), help="by the suffix if left out")
     shard_size: Any = option(anything, help="bytes, or text such as 5GB: larger results become shards")
     container: str = option(one_of("bare", "keep"), default="bare", help="keep: with the rest of the checkpoint")
     entry: str | None = option(key, help="with `container: keep`, where in the checkpoint the state dict stands")
@@ -82,9 +82,11 @@ class Sink:
 
     Attributes:
         suffixes: file suffixes that ask for this format where none is named.
+        form: what it writes; ``shards`` stands for a file, or a directory of shards where that is asked for.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    form: ClassVar[Literal["file", "shards", "directory"]] = "file"
 
     def check(self, subject: Subject, request: Request) -> None:
         """Raise a `SurgeryError` if `subject` cannot be written like this (from the plan alone)."""

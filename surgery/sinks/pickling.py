@@ -89,6 +89,13 @@ class Pickler:
         self._out += b"."
         return bytes(self._out)
 
+    def dump_tensor(self, value: TensorExpr) -> bytes:
+        """The pickle of a plain tensor, whatever it was in its file."""
+        self._out += _PROTOCOL
+        self._rebuilt(value, requires_grad=False)
+        self._out += b"."
+        return bytes(self._out)
+
     def _save(self, value: Any) -> None:
         known = self._memo.get(id(value))
         if known is not None:

@@ -61,6 +61,7 @@ class SafetensorsSink(Sink):
     """Writes safetensors files: one, or a directory of shards with an index as transformers and diffusers read it."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".safetensors",)
+    form: ClassVar = "shards"
 
     def check(self, subject: Subject, request: Request) -> None:
         found: list[Diagnostic] = []

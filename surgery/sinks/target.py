@@ -62,14 +62,13 @@ def resolve(output: Output, base: Path, provenance: str = "") -> Target:
     ends = output.path.endswith(("/", os.sep))
     name = output.format or _by_suffix(path, output, directory=ends or limit is not None)
     sink = SINKS[name]()
-    directory = ends or limit is not None or (name == "safetensors" and not path.suffix)
-    if directory and name != "safetensors":
+    asked = ends or limit is not None
+    directory = sink.form == "directory" or asked or (sink.form == "shards" and not path.suffix)
+    if asked and sink.form == "file":
         note = "torch's formats are one file: leave out `shard_size`, and give the path a suffix such as `.pt`"
         raise fail("output-format", f"`{name}` is not written as a directory of shards", output.span, (note,))
-    if limit is not None and path.suffix in _suffixes():
-        stem = escape(str(Path(output.path).with_suffix("")))
-        notes = (f"`path: {stem}/` with `shard_size`, or `{escape(output.path)}` without",)
-        raise fail("output-format", "with `shard_size` the output is a directory of shards", output.span, notes)
+    if directory and not ends and path.suffix in _suffixes():
+        raise _named_as_a_file(output, name, sink)
     request = Request(
         directory=directory,
         shard_size=limit,
@@ -80,6 +79,17 @@ def resolve(output: Output, base: Path, provenance: str = "") -> Target:
         span=output.span,
     )
     return Target(path, name, sink, request, output.overwrite)
+
+
+def _named_as_a_file(output: Output, name: str, sink: Sink) -> SurgeryError:
+    stem = escape(str(Path(output.path).with_suffix("")))
+    if sink.form == "directory":
+        notes = (f"`path: {stem}/`",)
+        return fail(
+            "output-format", f"`{name}` is written as a directory, and the path is named as a file", output.span, notes
+        )
+    notes = (f"`path: {stem}/` with `shard_size`, or `{escape(output.path)}` without",)
+    return fail("output-format", "with `shard_size` the output is a directory of shards", output.span, notes)
 
 
 def _suffixes() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import fail
@@ -77,7 +77,7 @@ def _state_dict(subject: Subject) -> Ordered:
     return state
 
 
-def place(storages: list[PickledStorage], offsets: list[int], subject: Subject) -> tuple[Placed, ...]:
+def place(storages: Sequence[PickledStorage], offsets: Sequence[int], subject: Subject) -> tuple[Placed, ...]:
     """The tensors of a file, with the keys and the trails of those that a rule can have touched."""
     known: dict[int, tuple[str, tuple[Touch, ...]]] = {}
     for key, entry in subject.entries.items():

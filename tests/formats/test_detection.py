@@ -124,13 +124,6 @@ def test_directories(tmp_path):
     assert "`a.pt`, `b.pt`" in found.message
 
 
-def test_a_distributed_checkpoint_is_named(tmp_path):
-    (tmp_path / ".metadata").touch()
-    found = refusal(tmp_path)
-    assert found.code == "unsupported-checkpoint"
-    assert "distributed-checkpoint directory" in found.message
-
-
 def test_a_link_is_followed_and_keeps_its_name(tmp_path):
     torch.save({"a": torch.ones(2)}, tmp_path / "blob")
     (tmp_path / "model.pt").symlink_to(tmp_path / "blob")

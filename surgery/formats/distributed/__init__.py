@@ -1,0 +1,1 @@
+"""The parts of a directory that ``torch.distributed.checkpoint`` writes, each read by itself."""
