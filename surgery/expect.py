@@ -73,7 +73,7 @@ class Expect:
         if reference is None:
             return
         try:
-            context.run_checks.append(parity.check_plan(subject, reference, context.largest, self._place("parity")))
+            context.run_checks.append(parity.check_plan(subject, reference, self._place("parity")))
         except SurgeryError as error:
             context.diagnostics.extend(error.diagnostics)
 

@@ -13,8 +13,10 @@ from surgery.fields import Kind, Reader, integer, list_of, number, option
 from surgery.fields.declare import REQUIRED
 from surgery.fields.schema import object_schema
 from surgery.likeness import differences_from, likeness_notes
+from surgery.limits import exceeded, limits
 from surgery.sources.base import Source
 from surgery.sources.kind import source
+from surgery.tensors.spec import format_bytes
 from surgery.tensors.subject import Subject
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Parity:
     seed: int = option(integer, default=0, help="of the input, which is normally distributed")
     tolerance: float = option(number, default=1e-5, help="how far outputs may be apart, relative to the largest value")
 
-    def check_plan(self, subject: Subject, reference: Subject, largest: int, span: Span | None) -> ParityCheck:
+    def check_plan(self, subject: Subject, reference: Subject, span: Span | None) -> ParityCheck:
         """What is to be compared when the plan is executed.
 
         Raises:
@@ -46,8 +48,10 @@ class Parity:
         if reference.skeleton is None:
             note = "a checkpoint has tensors and no modules: `like: {torchvision: …}`"
             raise fail("check-failed", f"{name} is no model that could be run", span, (note,))
-        if min(self.input, default=1) < 1 or 4 * prod(self.input) > largest:
+        if min(self.input, default=1) < 1:
             raise fail("check-failed", f"there can be no input of {list(self.input)}", span)
+        if (size := 4 * prod(self.input)) > limits().tensor:
+            raise exceeded("tensor", f"the input takes {format_bytes(size)}", span, needed=size)
         if subject.skeleton is None:
             differences = differences_from(reference, subject)
             if differences:

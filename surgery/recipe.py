@@ -12,7 +12,6 @@ from surgery.content import Content, read_content
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.document import MapNode, Node
 from surgery.document.characters import decode
-from surgery.document.limits import LONGEST
 from surgery.document.parse import parse_document
 from surgery.expect import Expect
 from surgery.fields import Declared, Reader
@@ -117,9 +116,7 @@ class Recipe:
                 if b"\0" in opened.read(0, min(opened.size, _BEGINNING)):
                     note = f"`surgery inspect {name}` shows what a checkpoint holds"
                     raise fail("yaml", f"`{name}` is no recipe: it is not text", notes=(note,))
-                if opened.size > 4 * LONGEST:
-                    raise fail("too-large", f"`{name}` is larger than any recipe: {opened.size} bytes")
-                content = opened.read(0, opened.size)
+                content = opened.whole("recipe")
         except SurgeryError as error:
             near = None if os.sep in name else did_you_mean(name, shipped())
             hint = f"among the shipped recipes: {near}" if near else None

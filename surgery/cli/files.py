@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from surgery.diagnostics import fail
 from surgery.document.characters import decode
-from surgery.document.limits import LONGEST
 from surgery.files.atomic import FileDraft
 from surgery.files.failures import output_errors
 from surgery.formats.file import open_file
@@ -22,9 +20,7 @@ def read_text(path: str) -> str:
         SurgeryError: it is not there, too large, or no text.
     """
     with open_file(Path(path), path) as opened:
-        if opened.size > 4 * LONGEST:
-            raise fail("too-large", f"`{path}` is larger than any recipe: {opened.size} bytes")
-        return decode(opened.read(0, opened.size), path)
+        return decode(opened.whole("recipe"), path)
 
 
 def write_text(path: str, text: str, *, overwrite: bool) -> None:

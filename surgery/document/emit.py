@@ -10,6 +10,7 @@ from typing import Any
 
 from surgery.diagnostics import fail
 from surgery.document.resolve import looks_like_a_string
+from surgery.limits import exceeded, limits
 
 __all__ = ["emit", "scalar"]
 
@@ -44,8 +45,9 @@ def emit(value: Any) -> str:
 
 def _plain(value: Any, depth: int = 0) -> Any:
     """The value in mappings, lists and scalars alone."""
-    if depth > 100:
-        raise fail("too-large", "this is nested more than 100 deep, or contains itself")
+    if depth > limits().nesting:
+        message = f"this is nested more than {limits().nesting} deep, or contains itself"
+        raise exceeded("nesting", message)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):

@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-from surgery.diagnostics import Diagnostic, Span, SurgeryError, fail
+from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.document.characters import check_characters
-from surgery.document.limits import DEEPEST, LONGEST, MOST_ALIASES, MOST_NODES
 from surgery.document.mistakes import explain, missing_quotes
 from surgery.document.nodes import ListNode, MapNode, Node, Scalar
 from surgery.document.pieces import cut_text
 from surgery.document.places import block_text, plain_text, quoted_text
 from surgery.document.resolve import Value, resolve
+from surgery.limits import Limits, exceeded, limits
 from surgery.text import SourceFileText, Text
 
 __all__ = ["LOADER", "parse_document"]
@@ -44,11 +44,13 @@ def parse_document(content: str, name: str, *, loader: Any = None) -> Node:
     """
     content = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     file = SourceFileText.of(name, content)
-    if len(content) > LONGEST:
-        raise fail("too-large", f"this document is longer than {LONGEST} characters", file.span(0, 0, 1))
+    allowed = limits()
+    if len(content) > allowed.recipe:
+        message = f"this document is longer than {allowed.recipe} characters"
+        raise exceeded("recipe", message, file.span(0, 0, 1), needed=len(content))
     check_characters(content, file)
     events = yaml.parse(content, Loader=loader or LOADER)
-    composer = _Composer(file, events)
+    composer = _Composer(file, events, allowed)
     try:
         node = composer.document()
     except yaml.MarkedYAMLError as error:
@@ -64,6 +66,7 @@ class _Composer:
 
     file: SourceFileText
     events: Iterator[yaml.Event]
+    limits: Limits
     diagnostics: list[Diagnostic] = field(default_factory=list)
     anchors: dict[str, tuple[Node, int] | None] = field(default_factory=dict)
     nodes: int = 0
@@ -91,11 +94,12 @@ class _Composer:
     def node(self, event: Any, depth: int) -> Node:
         """The node that begins with `event`."""
         self.nodes += 1
-        if self.nodes > MOST_NODES:
-            raise fail("too-large", f"this document has more than {MOST_NODES} nodes", self.mark(event.start_mark))
-        if depth > DEEPEST:
-            message = f"lists and mappings are nested more than {DEEPEST} deep"
-            raise fail("too-large", message, self.mark(event.start_mark))
+        if self.nodes > self.limits.nodes:
+            message = f"this document has more than {self.limits.nodes} nodes"
+            raise exceeded("nodes", message, self.mark(event.start_mark))
+        if depth > self.limits.nesting:
+            message = f"lists and mappings are nested more than {self.limits.nesting} deep"
+            raise exceeded("nesting", message, self.mark(event.start_mark))
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
@@ -171,8 +175,8 @@ class _Composer:
         span = self.mark(event.start_mark, len(event.anchor) + 1)
         known = event.anchor in self.anchors
         found = self.anchors.get(event.anchor)
-        if self.aliases > MOST_ALIASES:
-            raise fail("too-large", f"this document has more than {MOST_ALIASES} aliases", span)
+        if self.aliases > self.limits.aliases:
+            raise exceeded("aliases", f"this document has more than {self.limits.aliases} aliases", span)
         if found is None:
             advice = None if known else missing_quotes(self.file, span.line - 1)
             what = "stands inside what it names" if known else "names nothing"

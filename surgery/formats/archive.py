@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from surgery.diagnostics import fail
 from surgery.formats.file import File, corrupt
-from surgery.formats.limits import DEFAULT_LIMITS, Limits
+from surgery.limits import exceeded, limits
 from surgery.tensors.expr import ByteRange
 
 __all__ = ["Archive", "Member", "read_archive"]
@@ -87,15 +87,17 @@ class Archive:
             raise fail("unsupported-checkpoint", message, notes=["its bytes cannot be used as they stand"])
         return self.file.locate(self.place(member), member.size, member.crc)
 
-    def content(self, member: Member, limit: int) -> bytes:
+    def content(self, member: Member, limit: str | int) -> bytes:
         """The content of an entry, decompressed where it has to be, its CRC checked.
 
         Raises:
-            SurgeryError: it is longer than `limit` bytes, or damaged.
+            SurgeryError: it is longer than the limit of this name, or than so many bytes; or it is damaged.
         """
-        if member.size > limit:
-            message = f"`{self.file.name}`: the entry `{member.name}` says that it holds {member.size} bytes"
-            raise fail("too-large", message, notes=[f"the limit is {limit} bytes"])
+        said = f"the entry `{member.name}` says that it holds {member.size} bytes"
+        if isinstance(limit, str) and member.size > getattr(limits(), limit):
+            raise exceeded(limit, f"`{self.file.name}`: {said}", needed=member.size)
+        if isinstance(limit, int) and member.size > limit:
+            raise corrupt(self.file, said, f"in a sound file it holds {limit} at most")
         start = self.place(member)
         packed = self.file.read(start, member.packed)
         content = packed if member.stored else self._inflate(member, packed)
@@ -119,17 +121,15 @@ class Archive:
         return content
 
 
-def read_archive(file: File, limits: Limits = DEFAULT_LIMITS) -> Archive:
+def read_archive(file: File) -> Archive:
     """The directory of a zip archive.
 
     Raises:
         SurgeryError: there is none (the file was cut off, as a rule), or it is broken or ambiguous.
     """
     count, size, offset = _end_record(file)
-    if count > limits.entries:
-        raise fail(
-            "too-large", f"`{file.name}` says that it has {count} entries", notes=[f"the limit: {limits.entries}"]
-        )
+    if count > limits().entries:
+        raise exceeded("entries", f"`{file.name}` says that it has {count} entries", needed=count)
     directory = file.read(offset, size)
     if len(directory) != size:
         raise corrupt(file, "its zip directory is cut off")

@@ -10,8 +10,9 @@ from typing import ClassVar
 from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint
 from surgery.formats.file import File, open_file
-from surgery.formats.limits import DEFAULT_LIMITS, Limits
+from surgery.formats.limits import Limits
 from surgery.garbage import without_collection
+from surgery.limits import limits
 from surgery.registry import Registry
 
 __all__ = ["FORMATS", "Format", "read"]
@@ -45,7 +46,7 @@ class Format:
 FORMATS: Registry[type[Format]] = Registry("surgery.formats")
 
 
-def read(path: str | os.PathLike[str], *, name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Checkpoint:
+def read(path: str | os.PathLike[str], *, name: str | None = None) -> Checkpoint:
     """Read the headers of a checkpoint: a file, an index of shards, or a directory with one of them.
 
     Nothing that the file holds is executed, and no tensor data is read.
@@ -53,7 +54,6 @@ def read(path: str | os.PathLike[str], *, name: str | None = None, limits: Limit
     Args:
         path: where it is.
         name: what messages call it; `path` itself if left out.
-        limits: what the file may cost.
 
     Raises:
         SurgeryError: there is no such file (``no-file``), it is no checkpoint (``not-a-checkpoint``), it is broken
@@ -65,9 +65,9 @@ def read(path: str | os.PathLike[str], *, name: str | None = None, limits: Limit
         from surgery.formats.directory import the_checkpoint_in
 
         inside = the_checkpoint_in(path, name)
-        return read(inside, name=os.path.join(name, inside.name), limits=limits)
+        return read(inside, name=os.path.join(name, inside.name))
     with open_file(path, name) as file, without_collection():
-        return _format_of(file).read(file, limits)
+        return _format_of(file).read(file, limits())
 
 
 def _format_of(file: File) -> type[Format]:

@@ -13,10 +13,10 @@ from typing import Any
 
 from surgery.diagnostics import SurgeryError, fail
 from surgery.formats.contents import Checkpoint, Ordered, Placeholder, Trait
-from surgery.formats.limits import DEFAULT_LIMITS
 from surgery.formats.modules import module_tensors
 from surgery.formats.nodes import children, is_container, is_module, tensor_like
 from surgery.formats.survey import ROOT, Candidate, Survey, candidates
+from surgery.limits import exceeded, limits
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
 from surgery.wording import listed
@@ -168,6 +168,8 @@ def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Sta
     survey = Survey()
 
     def take(node: Any, prefix: str, depth: int) -> None:
+        if depth > limits().depth:
+            raise exceeded("depth", f"`{checkpoint.shown}`: containers of tensors lie more than {depth - 1} deep")
         for name, child in children(node):
             key = f"{prefix}{name}"
             if key in tensors or key in extra:
@@ -176,12 +178,12 @@ def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Sta
                 tensors[key] = child
             elif tensor_like(child):
                 raise _cannot_be_read(checkpoint, key, child)
-            elif is_container(child) and depth and survey.count(child):
-                take(child, f"{key}.", depth - 1)
+            elif is_container(child) and survey.count(child):
+                take(child, f"{key}.", depth + 1)
             else:
                 extra[key] = child
 
-    take(node, "", DEFAULT_LIMITS.depth)
+    take(node, "", 0)
     metadata = node.attributes.get("_metadata") if isinstance(node, Ordered) else None
     kinds = {
         key: "parameter"

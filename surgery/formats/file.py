@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surgery.diagnostics import SurgeryError, fail
+from surgery.limits import exceeded, limits
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import ByteRange
+from surgery.tensors.spec import format_bytes
 
 if TYPE_CHECKING:
     from surgery.formats.archive import Archive
@@ -54,6 +56,16 @@ class File:
             pieces.append(piece)
             offset, length = offset + len(piece), length - len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def whole(self, limit: str) -> bytes:
+        """All bytes, unless they are more than the limit of this name.
+
+        Raises:
+            SurgeryError: ``too-large``; the device reports an error.
+        """
+        if self.size > getattr(limits(), limit):
+            raise exceeded(limit, f"`{self.name}` has {format_bytes(self.size)}", needed=self.size)
+        return self.read(0, self.size)
 
     def locate(self, offset: int, length: int, crc: int | None = None) -> ByteRange:
         """The range of `length` bytes from `offset`."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery.formats.contents import Placeholder
-from surgery.formats.limits import DEFAULT_LIMITS
 from surgery.formats.nodes import is_module, module_state
+from surgery.limits import exceeded, limits
 from surgery.tensors.expr import TensorExpr
 
 __all__ = ["module_tensors"]
@@ -18,12 +18,12 @@ def module_tensors(node: Any) -> Iterator[tuple[str, Any, str | None]]:
 
     A tensor that cannot be read comes as the placeholder that stands for it.
     """
-    yield from _walk(node, "", DEFAULT_LIMITS.depth)
+    yield from _walk(node, "", 0)
 
 
 def _walk(node: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any, str | None]]:
-    if not depth:
-        return
+    if depth > limits().depth:
+        raise exceeded("depth", f"modules are nested more than {limits().depth} deep in this checkpoint")
     state = module_state(node)
     if state is None:
         yield from _walk_script(node, prefix, depth)
@@ -37,7 +37,7 @@ def _walk(node: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any, str | 
             yield f"{prefix}{name}", value, "buffer"
     for name, child in state["_modules"].items():
         if is_module(child):
-            yield from _walk(child, f"{prefix}{name}.", depth - 1)
+            yield from _walk(child, f"{prefix}{name}.", depth + 1)
 
 
 def _walk_script(node: Placeholder, prefix: str, depth: int) -> Iterator[tuple[str, Any, str | None]]:
@@ -48,7 +48,7 @@ def _walk_script(node: Placeholder, prefix: str, depth: int) -> Iterator[tuple[s
             yield f"{prefix}{name}", value, None
     for name, child in state.items():
         if is_module(child):
-            yield from _walk(child, f"{prefix}{name}.", depth - 1)
+            yield from _walk(child, f"{prefix}{name}.", depth + 1)
 
 
 def _names(value: Any) -> frozenset[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from surgery.diagnostics import fail
 from surgery.formats.archive import Archive, Member
 from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format
@@ -13,6 +12,7 @@ from surgery.formats.limits import Limits
 from surgery.formats.npy import array_header
 from surgery.formats.pickles.arrays import array_in_memory
 from surgery.formats.pickles.machine import Malformed, Unsupported, reading
+from surgery.limits import exceeded
 from surgery.tensors.expr import ByteRange, TensorExpr
 
 __all__ = ["Npz"]
@@ -42,7 +42,7 @@ class Npz(Format):
         inflated = sum(member.size for member in archive.members.values() if not member.stored)
         if inflated > limits.inflated:
             message = f"`{file.name}`: its compressed arrays would take {inflated} bytes of memory"
-            raise fail("too-large", message, notes=[f"the limit is {limits.inflated} bytes"])
+            raise exceeded("inflated", message, needed=inflated)
         tree: dict[str, TensorExpr] = {}
         with reading(file):
             for name, member in archive.members.items():
@@ -56,7 +56,7 @@ def _array(file: File, archive: Archive, member: Member, limits: Limits) -> Tens
         whole = archive.range(member)
         header = array_header(file.read(whole.offset, min(whole.length, _HEADER)))
     else:
-        content = archive.content(member, limits.inflated)
+        content = archive.content(member, "inflated")
         header = array_header(content)
     if header.spec is None:
         raise Unsupported(f"the array `{member.name.removesuffix(_SUFFIX)}` holds objects, not numbers")

@@ -17,6 +17,7 @@ from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File, corrupt
 from surgery.formats.limits import Limits
 from surgery.formats.strict_json import NotStrict, parse
+from surgery.limits import exceeded
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored, TensorExpr
 from surgery.tensors.spec import Spec
@@ -79,7 +80,7 @@ def _header(file: File, limits: Limits) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(file.head[:8], "little")
     if length > limits.header:
         message = f"`{file.name}` says that its header has {length} bytes"
-        raise fail("too-large", message, notes=[f"the limit is {limits.header} bytes"])
+        raise exceeded("header", message, needed=length)
     raw = file.read(8, length)
     if len(raw) < length:
         raise corrupt(file, "its header is cut off", f"{length} bytes are announced, and {len(raw)} are there")

@@ -17,10 +17,11 @@ from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format, read
 from surgery.formats.file import File, corrupt
-from surgery.formats.limits import DEFAULT_LIMITS, Limits
+from surgery.formats.limits import Limits
 from surgery.formats.plain_names import is_plain
 from surgery.formats.safetensors import ALIASES, restore_aliases
 from surgery.formats.strict_json import NotStrict, parse
+from surgery.limits import exceeded, limits
 from surgery.tensors.expr import TensorExpr
 from surgery.wording import listed
 
@@ -41,7 +42,7 @@ class Sharded(Format):
 
     @classmethod
     def read(cls, file: File, limits: Limits) -> Checkpoint:
-        index = index_of(file, limits)
+        index = index_of(file)
         shards = shard_names(file, index)
         _no_single_file(file)
         tree: dict[str, TensorExpr] = {}
@@ -49,7 +50,7 @@ class Sharded(Format):
         traits: dict[TensorExpr, Trait] = {}
         found: list[Checkpoint] = []
         for name in sorted(shards, key=_natural):
-            shard = _read_shard(file, name, limits)
+            shard = _read_shard(file, name)
             _agree(file, name, shard, shards[name])
             tree.update(shard.tree)
             files.update(shard.files)
@@ -60,15 +61,15 @@ class Sharded(Format):
         return Checkpoint(file.path, f"sharded-{found[0].format}", tree, metadata, files, traits, file.name)
 
 
-def index_of(file: File, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+def index_of(file: File) -> dict[str, Any]:
     """The content of an index.
 
     Raises:
         SurgeryError: it is damaged, or has no map from tensors to files.
     """
-    if file.size > limits.header:
+    if file.size > limits().header:
         message = f"`{file.name}` is an index of {file.size} bytes"
-        raise fail("too-large", message, notes=[f"the limit is {limits.header} bytes"])
+        raise exceeded("header", message, needed=file.size)
     try:
         index = parse(file.read(0, file.size))
     except NotStrict as error:
@@ -107,9 +108,9 @@ def _no_single_file(file: File) -> None:
         raise fail("several-checkpoints", message, notes=["which one counts would be a guess: remove or name one"])
 
 
-def _read_shard(file: File, name: str, limits: Limits) -> Checkpoint:
+def _read_shard(file: File, name: str) -> Checkpoint:
     shown = os.path.join(os.path.dirname(file.name), name)
-    shard = read(Path(os.path.dirname(file.path)) / name, name=shown, limits=limits)
+    shard = read(Path(os.path.dirname(file.path)) / name, name=shown)
     flat = isinstance(shard.tree, dict) and all(isinstance(value, TensorExpr) for value in shard.tree.values())
     if flat and shard.format in ("safetensors", "torch", "torch-legacy"):
         return shard

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.formats.contents import Placeholder
-from surgery.formats.limits import DEFAULT_LIMITS
 from surgery.formats.modules import module_tensors
 from surgery.formats.nodes import children, is_container, is_module, is_optimizer
+from surgery.limits import limits
 from surgery.tensors.expr import TensorExpr
 
 __all__ = ["ROOT", "Candidate", "Survey", "candidates"]
@@ -56,23 +56,26 @@ class Survey:
         self._counts: dict[int, int] = {}
         self._visited: set[int] = set()
 
-    def count(self, node: Any, depth: int = DEFAULT_LIMITS.depth) -> int:
-        """How many tensors stand in a node and below it, what is no model left out."""
+    def count(self, node: Any, depth: int = 0) -> int:
+        """How many tensors stand in a node and below it, what is no model left out.
+
+        What lies deeper than the limit is not searched: a pickled object may be a chain of any length.
+        """
         if isinstance(node, TensorExpr):
             return 1
-        if not is_container(node) or not depth:
+        if not is_container(node) or depth >= limits().depth:
             return 0
         if id(node) not in self._counts:
             self._counts[id(node)] = 0  # a container that holds itself is counted once
             if is_module(node):
                 self._counts[id(node)] = sum(1 for _ in module_tensors(node))
             else:
-                self._counts[id(node)] = sum(self.count(child, depth - 1) for _, child in children(node))
+                self._counts[id(node)] = sum(self.count(child, depth + 1) for _, child in children(node))
         return self._counts[id(node)]
 
     def candidates(self, node: Any, path: tuple[str, ...]) -> Iterator[Candidate]:
         """The state dicts in a node and below it."""
-        if not is_container(node) or id(node) in self._visited or len(path) >= DEFAULT_LIMITS.depth:
+        if not is_container(node) or id(node) in self._visited or len(path) >= limits().depth:
             return
         self._visited.add(id(node))
         if _is_optimizer(node):

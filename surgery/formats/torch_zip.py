@@ -42,7 +42,7 @@ class TorchZip(Format):
             tree, tensors = _Reader(file, archive, folder, limits).read()
         name, traits = "torch", tensors.traits
         if f"{folder}constants.pkl" in archive.members:
-            name, traits = "torchscript", add_kinds(archive, folder, tree, traits, limits)
+            name, traits = "torchscript", add_kinds(archive, folder, tree, traits)
         return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, traits, file.name)
 
 
@@ -70,7 +70,7 @@ class _Reader:
     def read(self) -> tuple[Any, Tensors]:
         """The tree, and what made its tensors."""
         member = self._archive.members[f"{self._folder}data.pkl"]
-        content = self._archive.content(member, self._limits.pickle)
+        content = self._archive.content(member, "pickle")
         origin = self._archive.range(member) if member.stored else None
         tensors = Tensors(self._limits)
         arrays = Arrays(tensors, self._limits)

@@ -18,7 +18,6 @@ from typing import Any
 
 from surgery.formats.archive import Archive
 from surgery.formats.contents import Placeholder, Trait
-from surgery.formats.limits import Limits
 from surgery.formats.nodes import children, is_container, is_module
 from surgery.tensors.expr import TensorExpr
 
@@ -31,12 +30,9 @@ _CLASS = re.compile(
     re.MULTILINE,
 )
 _NAME = re.compile(r'"([^"]*)"')
-_LONGEST_CODE = 1 << 24
 
 
-def add_kinds(
-    archive: Archive, folder: str, tree: Any, traits: dict[TensorExpr, Trait], limits: Limits
-) -> dict[TensorExpr, Trait]:
+def add_kinds(archive: Archive, folder: str, tree: Any, traits: dict[TensorExpr, Trait]) -> dict[TensorExpr, Trait]:
     """`traits`, with the form of each tensor of a module: ``parameter``, ``buffer`` or ``attribute``.
 
     Modules whose code is not in the archive are left as they are.
@@ -46,7 +42,7 @@ def add_kinds(
     for module in _modules(tree):
         path = f"{folder}code/{module.module.replace('.', '/')}.py"
         if path not in known:
-            known[path] = _classes(archive, path, limits)
+            known[path] = _classes(archive, path)
         forms = known[path].get(module.name)
         if forms is None:
             continue
@@ -73,12 +69,12 @@ def _modules(tree: Any) -> list[Placeholder]:
     return found
 
 
-def _classes(archive: Archive, path: str, limits: Limits) -> dict[str, dict[str, str]]:
+def _classes(archive: Archive, path: str) -> dict[str, dict[str, str]]:
     """Class -> attribute -> kind, of one file of code."""
     member = archive.members.get(path)
     if member is None:
         return {}
-    code = archive.content(member, min(_LONGEST_CODE, limits.pickle)).decode("utf-8", "replace")
+    code = archive.content(member, "pickle").decode("utf-8", "replace")
     return {
         match["name"]: {
             **dict.fromkeys(_NAME.findall(match["parameters"]), "parameter"),

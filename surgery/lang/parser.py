@@ -17,11 +17,11 @@ from surgery.lang.rule import Rule
 from surgery.lang.selector import Item, Selection
 from surgery.lang.tables import KINDS, parser
 from surgery.lang.unexpected import explain, explain_blank
+from surgery.limits import exceeded, limits
 from surgery.text import Text
 
 __all__ = ["KINDS", "parse_expression", "parse_rules", "parse_selector", "union_of"]
 
-_LONGEST = 100_000
 _DEEPEST = 200
 
 
@@ -34,8 +34,9 @@ def _parse(text: Text, start: str) -> Any:
     Raises:
         SurgeryError: `rule-syntax` or `too-large`, pointing at the word.
     """
-    if len(text.value) > _LONGEST:
-        raise fail("too-large", f"this is longer than {_LONGEST:,} characters", text.span(0, 1))
+    if len(text.value) > limits().rule:
+        message = f"this is longer than {limits().rule:,} characters"
+        raise exceeded("rule", message, text.span(0, 1), needed=len(text.value))
     try:
         tree = parser().parse(text.value, start=start)
         if len(text.value) > _DEEPEST and _depth(tree) > _DEEPEST:

@@ -12,10 +12,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from surgery.diagnostics import fail
 from surgery.lang.element import Chain, Element
 from surgery.lang.match import Match, Taken
 from surgery.lang.path import Path
+from surgery.limits import exceeded, limits
 
 __all__ = ["Pattern", "TypeTest"]
 
@@ -24,7 +24,6 @@ TypeTest: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], bool]
 
 #: for one element and each position that it may begin at: where it may end, and by which chain
 _Options: TypeAlias = dict[int, list[tuple[int, Chain]]]
-_MOST_TRIES = 100_000
 
 
 class Pattern:
@@ -159,7 +158,7 @@ class Pattern:
         """What the parts take on every way through the positions that are alive, the preferred way first."""
         onward = [self._onward(0, 0, alive[1], options[0], key, all_ways)]
         before: list[tuple[Taken, ...]] = [()]
-        tries = 0
+        tries, most = 0, limits().tries
         while onward:
             step = next(onward[-1], None)
             if step is None:
@@ -167,8 +166,8 @@ class Pattern:
                 before.pop()
                 continue
             tries += 1
-            if tries > _MOST_TRIES and self.repeats:
-                raise fail("too-large", f"`{self.path}` repeats a capture, and this key takes too many tries")
+            if tries > most and self.repeats:
+                raise exceeded("tries", f"`{self.path}` repeats a capture, and this key takes too many tries")
             position, more = step
             taken, index = (*before[-1], *more), len(onward)
             if self.repeats and not _agree(taken):

@@ -22,15 +22,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from surgery.diagnostics import fail
+from surgery.limits import exceeded, limits
 from surgery.tensors.spec import format_bytes
 
-__all__ = ["LARGEST", "LAZY", "Build", "build", "is_opaque", "meta_twin", "walk"]
+__all__ = ["LAZY", "Build", "build", "is_opaque", "meta_twin", "walk"]
 
 #: tensors that get their shape from the first input
 LAZY = (UninitializedParameter, UninitializedBuffer)
-#: bytes that the tensors of one layer or model may take, where nothing else is said
-LARGEST = 2**38
-_MOST_TENSORS = 200_000
 
 # in-place functions that change values and nothing else: on a meta tensor there is nothing to do
 # fmt: off
@@ -82,16 +80,20 @@ def _by_identity() -> MutableMapping[Tensor, Any]:
     return WeakIdKeyDictionary()
 
 
+def allow(limit: str, nbytes: int) -> None:
+    """Refuse what takes more bytes than the limit of this name."""
+    if nbytes > getattr(limits(), limit):
+        raise exceeded(limit, f"this takes {format_bytes(nbytes)} or more", needed=nbytes)
+
+
 @dataclass(slots=True, eq=False)
 class Build:
     """A build under way, and what is known of its tensors afterwards.
 
     Attributes:
-        limit: the most bytes that tensors may take.
         made: the meta tensors that stand for what was built; copies that the build made of them are not among them.
     """
 
-    limit: int = LARGEST
     made: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
     _twins: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
     _values: MutableMapping[Tensor, Any] = field(default_factory=_by_identity)
@@ -119,15 +121,10 @@ class Build:
             SurgeryError: code ``too-large``.
         """
         self._nbytes += nbytes
-        self.allow(self._nbytes)
-        if len(self.made) > _MOST_TENSORS:
-            raise fail("too-large", f"this makes more than {_MOST_TENSORS} tensors")
-
-    def allow(self, nbytes: int) -> None:
-        """Raise if so many bytes are beyond the limit."""
-        if nbytes > self.limit:
-            message = f"this takes {format_bytes(nbytes)} or more, and {format_bytes(self.limit)} is the limit"
-            raise fail("too-large", message)
+        allow("tensor", nbytes)
+        allow("model", self._nbytes)
+        if len(self.made) > limits().tensors:
+            raise exceeded("tensors", f"this makes more than {limits().tensors} tensors")
 
     def mark(self, tensor: Tensor, thing: Any) -> Tensor:
         """Make `tensor` stand for `thing`, so that `source` tells into which tensor the build copied it."""
@@ -180,7 +177,7 @@ class _WithoutValues(TorchFunctionMode):
             if isinstance(target, Tensor) and target.is_meta:
                 return None if name == "__setitem__" else target
         elif name in _FACTORIES:
-            self._build.allow(_bytes_of_call(args, kwargs))
+            allow("tensor", _bytes_of_call(args, kwargs))
         if not name.endswith("_") and _mixed(args, kwargs):
             # a builder that runs a part of itself, to learn its shapes (torchvision's ssdlite)
             return func(*(_to_meta(value) for value in args), **{k: _to_meta(value) for k, value in kwargs.items()})

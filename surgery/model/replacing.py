@@ -82,7 +82,7 @@ def new_layer(rule: Rule, old: OldLayer, context: Context, *, step: str = "repla
     """
     expression: Expression = rule.right.expression
     scope = Scope(old.module, context.allow, rule.span_of)
-    current = Build(limit=context.largest)
+    current = Build()
     module = build_layer(expression, scope, current)
     owned = _old_names(old)
     if old.module is not None:

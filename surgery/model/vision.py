@@ -141,7 +141,7 @@ class _Loading:
     """What a builder loads while it builds: marked tensors, by the file of their weights."""
 
     def __init__(self, context: Context, span: Span | None) -> None:
-        self.build = Build(limit=context.largest)
+        self.build = Build()
         self._context, self._span = context, span
 
     def state_dict(self, weights: WeightsEnum) -> dict[str, Tensor]:

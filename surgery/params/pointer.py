@@ -12,8 +12,6 @@ from surgery.suggest import did_you_mean
 
 __all__ = ["NotThere", "find", "read_pointer"]
 
-_LARGEST = 16 * 2**20
-
 
 class NotThere(Exception):
     """A pointer leads to nothing; `notes` say what is there instead."""
@@ -34,9 +32,7 @@ def read_pointer(path: Path, pointer: str) -> Any:
         note = f"a JSON pointer begins with a slash: `#/{pointer}`"
         raise fail("parameter-file", f"`{pointer}` is no JSON pointer", notes=(note,))
     with open_file(path) as file:
-        if file.size > _LARGEST:
-            raise fail("too-large", f"`{path.name}` is larger than {_LARGEST // 2**20} MB: is it a configuration?")
-        content = file.read(0, file.size)
+        content = file.whole("config")
     try:
         value = parse(content)
     except NotStrict as error:

@@ -11,10 +11,7 @@ from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Touch
 
-__all__ = ["LARGEST", "Context", "Drop", "RunCheck"]
-
-#: bytes that one new tensor, layer or model may take: far above any real one
-LARGEST = 2**38
+__all__ = ["Context", "Drop", "RunCheck"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,6 @@ class Context:
         directory: the directory of the recipe; relative places are relative to it.
         given: objects that the caller passed (a model, a state dict), by name.
         devices: the devices that exist; None asks torch when it is needed.
-        largest: how many bytes the tensors of a new layer or model may take.
         here: the place of the step at work, for what has no nearer place.
         inventory: every tensor of every source that was opened: the accounts are made against it.
         files: every file that a source opened, with its size in bytes.
@@ -60,7 +56,6 @@ class Context:
     directory: Path = field(default_factory=Path)
     given: Mapping[str, Any] = field(default_factory=dict)
     devices: tuple[str, ...] | None = None
-    largest: int = LARGEST
     here: Span | None = None
     inventory: dict[Origin, Spec] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)

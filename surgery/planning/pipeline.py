@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.lang.expression import Call, EvaluationError, Name, evaluate
 from surgery.lang.rule import Rule
+from surgery.limits import exceeded, limits
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError, SomeOp
 from surgery.ops.torch_names import TORCH_NAMES
-from surgery.planning.context import LARGEST
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Computed, Stored, TensorExpr
@@ -65,9 +65,8 @@ class Pipeline:
 
 def _check_size(results: tuple[TensorExpr, ...], span: Span | None) -> None:
     largest = max((expr.spec.nbytes for expr in results if isinstance(expr, Computed)), default=0)
-    if largest > LARGEST:
-        message = f"this makes a tensor of {format_bytes(largest)}, and {format_bytes(LARGEST)} is the limit"
-        raise SurgeryError(Diagnostic("too-large", message, span))
+    if largest > limits().tensor:
+        raise exceeded("tensor", f"this makes a tensor of {format_bytes(largest)}", span, needed=largest)
 
 
 def _apply(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple[TensorExpr, ...]:

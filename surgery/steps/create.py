@@ -11,6 +11,7 @@ from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.fields import main, rules
 from surgery.lang.expression import Call
 from surgery.lang.rule import Rule
+from surgery.limits import exceeded, limits
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.literal import LiteralTensor
@@ -73,7 +74,7 @@ def _created(name: str, rule: Rule, context: Context) -> Iterator[tuple[str, Ent
         (spec,) = op.infer((), 1)
     except OpError as error:
         raise SurgeryError(error.diagnostic(rule.span_of(expression.at))) from error
-    _check_size(spec, rule, context)
+    _check_size(spec, rule)
     if called in _DRAWN:
         yield name, Entry(_drawn(name, _DRAWN[called], spec, rule, context), (), (touch,))
     else:
@@ -86,10 +87,10 @@ def _operation(call: Call, rule: Rule) -> Op:
     return bind_arguments(cls, call, rule)
 
 
-def _check_size(spec: Spec, rule: Rule, context: Context) -> None:
-    if spec.nbytes > context.largest:
-        message = f"this takes {format_bytes(spec.nbytes)}, and {format_bytes(context.largest)} is the limit"
-        raise fail("too-large", message, rule.span_of(rule.right.at))
+def _check_size(spec: Spec, rule: Rule) -> None:
+    if spec.nbytes > limits().tensor:
+        message = f"this takes {format_bytes(spec.nbytes)}"
+        raise exceeded("tensor", message, rule.span_of(rule.right.at), needed=spec.nbytes)
 
 
 def _drawn(name: str, function: str, spec: Spec, rule: Rule, context: Context) -> Initial:

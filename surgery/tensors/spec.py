@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 
 from surgery.tensors.dtype import DType
 
-__all__ = ["Spec", "format_bytes", "format_shape"]
+__all__ = ["Spec", "format_bytes", "format_shape", "parse_bytes"]
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]?)B?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,13 @@ def format_bytes(count: int) -> str:
         if size < 999.95:
             return f"{size:.1f} {unit}"
     return f"{size / 1000:.1f} EB"
+
+
+def parse_bytes(text: str) -> int | None:
+    """The number of bytes that a text such as ``5GB`` means, in powers of 1000; None where it means none.
+
+    >>> parse_bytes("1.5 MB"), parse_bytes("4096"), parse_bytes("much")
+    (1500000, 4096, None)
+    """
+    match = _SIZE.fullmatch(text.strip())
+    return int(float(match[1]) * _UNITS[match[2].upper()]) if match else None

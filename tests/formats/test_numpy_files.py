@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from surgery.diagnostics import SurgeryError
-from surgery.formats import Limits, read
+from surgery.formats import read
 from surgery.formats.entries import choose
 from surgery.formats.nodes import scalar_value
+from surgery.limits import limited
 from surgery.tensors.expr import Held, Stored, Strided
 
 CODES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1", "c16", "c8"]
@@ -62,8 +63,8 @@ def test_npz(save, tmp_path, tensor, same):
 
 def test_compressed_arrays_are_a_limit(tmp_path):
     numpy.savez_compressed(tmp_path / "a.npz", a=numpy.zeros(1_000_000))
-    with pytest.raises(SurgeryError, match="8000128 bytes of memory"):
-        read(tmp_path / "a.npz", limits=Limits(inflated=1000))
+    with limited({"inflated": 1000}), pytest.raises(SurgeryError, match="8000128 bytes of memory"):
+        read(tmp_path / "a.npz")
 
 
 def test_a_dict_saved_by_numpy(tmp_path, tensor, same):

@@ -10,7 +10,8 @@ import safetensors.torch
 import torch
 
 from surgery.diagnostics import SurgeryError
-from surgery.formats import DEFAULT_LIMITS, Limits, read
+from surgery.formats import read
+from surgery.limits import limited, limits
 from surgery.tensors.expr import Stored
 
 DTYPES = [
@@ -112,10 +113,10 @@ def test_an_unknown_dtype_is_named(tmp_path):
 
 def test_a_header_beyond_the_limit(tmp_path):
     path = write(tmp_path / "a", GOOD, bytes(16))
-    with pytest.raises(SurgeryError, match="says that its header has") as error:
-        read(path, limits=Limits(header=10))
+    with limited({"header": 10}), pytest.raises(SurgeryError, match="says that its header has") as error:
+        read(path)
     assert error.value.diagnostics[0].code == "too-large"
-    path.write_bytes(struct.pack("<Q", DEFAULT_LIMITS.header + 1) + b"{")
+    path.write_bytes(struct.pack("<Q", limits().header + 1) + b"{")
     with pytest.raises(SurgeryError, match="says that its header has"):
         read(path)
 

@@ -10,7 +10,8 @@ import torchvision
 from torch import nn
 
 from surgery.diagnostics import SurgeryError
-from surgery.model.building import Build, build
+from surgery.limits import limited
+from surgery.model.building import build
 from surgery.model.skeleton import Skeleton
 
 SAMPLE = ["resnet18", "swin_t", "vit_b_16", "googlenet", "fasterrcnn_mobilenet_v3_large_fpn", "raft_small", "mvit_v1_b"]
@@ -112,8 +113,8 @@ def test_absurd_sizes_are_refused_before_they_are_allocated() -> None:
         lambda: nn.Linear(10**9, 10**9),
         lambda: nn.Sequential(*(nn.Linear(9999, 9999) for _ in range(999))),
     ):
-        with pytest.raises(SurgeryError) as caught:
-            build(absurd, Build(limit=2**34))
+        with limited({"model": "100GB"}), pytest.raises(SurgeryError) as caught:
+            build(absurd)
         assert caught.value.diagnostics[0].code == "too-large"
 
 

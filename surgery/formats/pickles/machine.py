@@ -24,6 +24,7 @@ from surgery.diagnostics import fail
 from surgery.formats.contents import Blob, Ordered, Placeholder
 from surgery.formats.file import File, corrupt
 from surgery.formats.pickles.stream import Stream
+from surgery.limits import exceeded
 from surgery.tensors.expr import ByteRange
 
 __all__ = [
@@ -57,6 +58,10 @@ _uint32 = struct.Struct("<I").unpack_from
 
 class Malformed(Exception):
     """The pickle is damaged, or does what no pickler does."""
+
+
+class TooLong(Exception):
+    """The pickle is longer than the limit."""
 
 
 class Unsupported(Exception):
@@ -207,7 +212,7 @@ class Machine:
         """Count bytes that were read into memory against the limit."""
         self._budget -= count
         if self._budget < 0:
-            raise Malformed("the pickle is longer than the limit")
+            raise TooLong
 
     def take(self, length: int) -> bytes:
         """The next `length` bytes."""
@@ -344,6 +349,8 @@ def reading(file: File) -> Iterator[None]:
         yield
     except Malformed as error:
         raise corrupt(file, str(error), cause=error) from error
+    except TooLong as error:
+        raise exceeded("pickle", f"`{file.name}`: the pickle in it is longer than the limit") from error
     except Unsupported as error:
         raise fail("unsupported-checkpoint", f"`{file.name}`: {error}", cause=error) from error
 

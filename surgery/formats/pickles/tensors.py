@@ -11,10 +11,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from surgery.diagnostics import fail
 from surgery.formats.contents import Ordered, Placeholder, Storage, Trait
 from surgery.formats.limits import Limits
 from surgery.formats.pickles.machine import Builder, Malformed, check_key
+from surgery.limits import exceeded
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import ByteRange, Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec, format_bytes
@@ -71,14 +71,10 @@ def view(
     if (last + 1) * size > storage.length:
         raise Malformed("a tensor reaches beyond its storage")
     if dense and not (big_endian and size > 1):
-        nbytes = numel * size
-        if nbytes == storage.length:
-            return Stored(spec, (storage,))
-        return Stored(spec, (ByteRange(storage.path, storage.offset + offset * size, nbytes),))
+        return Stored(spec, (storage.part(offset * size, numel * size),))
     if numel * size > max(limits.expanded, storage.length):
         message = f"`{storage.path}`: a tensor of {spec} repeats the elements of {format_bytes(storage.length)}"
-        note = f"it would take {format_bytes(numel * size)}, and the limit is {format_bytes(limits.expanded)}"
-        raise fail("too-large", message, notes=[note])
+        raise exceeded("expanded", f"{message}: {format_bytes(numel * size)}", needed=numel * size)
     return Strided(spec, storage, offset, strides, big_endian)
 
 

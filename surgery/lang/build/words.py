@@ -10,13 +10,13 @@ from lark import Token
 
 from surgery.lang import path as pa
 from surgery.lang.expression import unquote
+from surgery.limits import limit_note, limits
 
 __all__ = ["BlankError", "BuildError", "Place", "adjacent", "alternatives", "joined", "merged", "part", "place"]
 
 #: a range of characters
 Place = tuple[int, int]
 
-_MOST_SEGMENTS = 1_000
 _ALTERNATIVE = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[^\s|."\']+|[|.]')
 
 
@@ -77,8 +77,9 @@ def joined(children: list[Any]) -> tuple[tuple[Any, ...], Place]:
     """
     adjacent(*(place(child) if isinstance(child, Token) else child.at for child in children))
     segments, at = tuple(children[::2]), (children[0].at[0], children[-1].at[1])
-    if len(segments) > _MOST_SEGMENTS:
-        raise BuildError(f"a key of {len(segments)} segments; {_MOST_SEGMENTS} is the limit", at, code="too-large")
+    if len(segments) > limits().segments:
+        note = limit_note("segments", len(segments))
+        raise BuildError(f"a key of {len(segments)} segments", at, note, code="too-large")
     return segments, at
 
 
