@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from surgery.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from surgery.api import load, run
     from surgery.diagnostics import Diagnostic, SurgeryError
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from surgery.result import Result
 
 __all__ = ["Diagnostic", "Plan", "Recipe", "Result", "SurgeryError", "load", "register_layer", "run"]
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "load": "surgery.api",

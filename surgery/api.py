@@ -56,6 +56,7 @@ def plan_recipe(
     given: Mapping[str, Any] | None,
     output: str | os.PathLike[str] | None,
     overwrite: bool,
+    provenance: bool,
     named: Mapping[str, Any],
 ) -> Plan:
     """The plan of a recipe with its parameters and objects from Python; see `Recipe.plan`."""
@@ -68,7 +69,7 @@ def plan_recipe(
     objects = {name: thing for name, thing in objects.items() if thing is not None} | dict(given or {})
     _refuse_swapped(objects)
     bound = recipe.bind(values, Path.cwd())
-    outputs = _outputs(bound.outputs, output, overwrite=overwrite)
+    outputs = _outputs(bound.outputs, output, overwrite=overwrite, provenance=provenance)
     return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs)
 
 
@@ -81,9 +82,9 @@ def _refuse_swapped(objects: Mapping[str, Any]) -> None:
 
 
 def _outputs(
-    outputs: tuple[Output, ...], path: str | os.PathLike[str] | None, *, overwrite: bool
+    outputs: tuple[Output, ...], path: str | os.PathLike[str] | None, *, overwrite: bool, provenance: bool
 ) -> tuple[Output, ...] | None:
-    """The outputs with the caller's word on them: another path, or leave to overwrite."""
+    """The outputs with the caller's word on them: another path, leave to overwrite, no record."""
     if path is not None:
         first = outputs[0] if len(outputs) == 1 else Output("")
         # a format was chosen for the path in the recipe; another path speaks for itself
@@ -93,6 +94,9 @@ def _outputs(
                 first, path=os.fspath(path), base=os.getcwd(), span=None, format=first.format if keeps else None
             ),
         )
-    if not overwrite:
-        return outputs
-    return tuple(dataclasses.replace(output, overwrite=True) for output in outputs)
+    return tuple(
+        dataclasses.replace(
+            output, overwrite=output.overwrite or overwrite, provenance=output.provenance and provenance
+        )
+        for output in outputs
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import Diagnostic
-from surgery.planning.context import Drop, RunCheck
+from surgery.planning.context import Drop, Opened, RunCheck
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Origin, Subject, Touch
 
@@ -44,6 +44,7 @@ class Plan:
         warnings: what is worth a look, and no error.
         remarks: facts worth telling, such as ties.
         files: every file that was opened, with its size in bytes.
+        opened: the sources that were opened.
         allow: the permissions that the caller gave.
         run_checks: what the tensors of the result are checked for before anything is written.
     """
@@ -59,21 +60,23 @@ class Plan:
     warnings: tuple[Diagnostic, ...] = ()
     remarks: tuple[str, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
+    opened: tuple[Opened, ...] = ()
     allow: frozenset[str] = frozenset()
     run_checks: tuple[RunCheck, ...] = ()
 
-    def execute(self, progress: Progress | None = None) -> Result:
+    def execute(self, progress: Progress | None = None, *, digest: bool = False) -> Result:
         """Carry the plan out: write its outputs, if it has any.
 
         Args:
             progress: called with a number of bytes as they are written.
+            digest: whether the record in the outputs has digests of the contents of all sources, large ones included.
 
         Raises:
             SurgeryError: a source changed, an output cannot be written, a value does not fit, a check fails.
         """
         from surgery.result import carry_out
 
-        return carry_out(self, progress)
+        return carry_out(self, progress, digest=digest)
 
     def __repr__(self) -> str:
         from surgery.report.plan import plan_text

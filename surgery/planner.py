@@ -67,6 +67,7 @@ def make_plan(
         warnings=tuple(context.diagnostics),
         remarks=tuple(context.remarks),
         files=context.files,
+        opened=tuple(context.opened),
         allow=context.allow,
         run_checks=tuple(context.run_checks),
     )

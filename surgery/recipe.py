@@ -201,6 +201,7 @@ class Recipe:
         given: Mapping[str, Any] | None = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
+        provenance: bool = True,
         **named: Any,
     ) -> Plan:
         """What the recipe will do, tensor by tensor. No tensor data is read, and nothing is written.
@@ -214,6 +215,7 @@ class Recipe:
             given: other objects that the recipe names as ``{given: name}``.
             output: where the result goes, in the place of what the recipe says.
             overwrite: whether an existing output may be replaced.
+            provenance: whether the outputs say what made them; a recipe may leave that out by itself.
             named: values of parameters.
 
         Raises:
@@ -232,12 +234,15 @@ class Recipe:
             given=given,
             output=output,
             overwrite=overwrite,
+            provenance=provenance,
             named=named,
         )
 
-    def run(self, subject: Module | Mapping[str, Tensor] | None = None, /, **options: Any) -> Result:
-        """Plan and execute; the arguments are those of `plan`."""
-        return self.plan(subject, **options).execute()
+    def run(
+        self, subject: Module | Mapping[str, Tensor] | None = None, /, *, digest: bool = False, **options: Any
+    ) -> Result:
+        """Plan and execute; the arguments are those of `plan` and of `Plan.execute`."""
+        return self.plan(subject, **options).execute(digest=digest)
 
     def __repr__(self) -> str:
         from surgery.report.recipe import recipe_text

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from surgery.plan import Plan
+    from surgery.provenance.record import Record
     from surgery.sinks.base import Progress, Written
 
 __all__ = ["Result", "carry_out"]
@@ -31,11 +32,19 @@ class Result:
     Attributes:
         plan: what was carried out.
         written: what was written, one for each output.
+        record: what made it, as the outputs say; None where there are none.
     """
 
-    def __init__(self, plan: Plan, written: tuple[Written, ...], tensors: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        written: tuple[Written, ...],
+        tensors: Mapping[str, Tensor] | None = None,
+        record: Record | None = None,
+    ) -> None:
         self.plan = plan
         self.written = written
+        self.record = record
         self._tensors = tensors
         self._model: Module | None = None
 
@@ -106,18 +115,22 @@ class Result:
         return result_html(self)
 
 
-def carry_out(plan: Plan, progress: Progress | None = None) -> Result:
+def carry_out(plan: Plan, progress: Progress | None = None, *, digest: bool = False) -> Result:
     """Execute a plan; see `Plan.execute`."""
     from surgery.engine.execute import write_outputs
+    from surgery.provenance.making import record_of
 
     _refuse_changed(plan)
     checked = Result(plan, ())
     for check in plan.run_checks:
         check.run(checked._materialised())
-    written = write_outputs(plan, progress) if plan.outputs else ()
-    result = Result(plan, written, checked._tensors)
+    if not plan.outputs:
+        return Result(plan, (), checked._materialised())
+    record = record_of(plan, digest=digest) if any(output.provenance for output in plan.outputs) else None
+    written = write_outputs(plan, progress, provenance=record.to_text() if record else "")
+    result = Result(plan, written, checked._tensors, record)
     in_memory = any(isinstance(leaf, Held) for e in plan.subject.entries.values() for leaf in leaves(e.expr))
-    if not plan.outputs or in_memory:
+    if in_memory:
         result._materialised()
     return result
 

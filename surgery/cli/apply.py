@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import PurePath
 
 import click
 
-from surgery.cli.options import allow_option, json_option, quiet_option
+from surgery.cli.options import allow_option, json_option, quiet_option, record_options
 from surgery.cli.session import session
 
 __all__ = ["command"]
@@ -22,6 +24,7 @@ __all__ = ["command"]
 @click.option("--keep", is_flag=True, help="Write the rest of the checkpoint too: epoch, optimizer and so on.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and write nothing.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")
+@record_options
 @allow_option
 @json_option
 @quiet_option
@@ -35,6 +38,8 @@ def command(
     keep: bool,
     only_plan: bool,
     force: bool,
+    digest: bool,
+    provenance: bool,
     allow: tuple[str, ...],
 ) -> None:
     """Apply steps to a checkpoint and write the result. Without steps, the checkpoint is converted.
@@ -49,9 +54,14 @@ def command(
     from surgery.recipe import Recipe
 
     source = {"path": checkpoint, "entry": entry}
-    target = {"path": output, "format": form, "shard_size": shard_size, "container": "keep" if keep else None}
+    target = {
+        "path": _nameless(output),
+        "format": form,
+        "shard_size": shard_size,
+        "container": "keep" if keep else None,
+    }
     recipe = Recipe.of_text(recipe_text(source, target, steps), "surgery apply")
-    plan = recipe.plan(allow=allow, overwrite=force)
+    plan = recipe.plan(allow=allow, overwrite=force, output=output, provenance=provenance)
     if only_plan:
         from surgery.report.plan import plan_lines
 
@@ -59,7 +69,17 @@ def command(
         return
     from surgery.cli.run import execute
 
-    execute(plan)
+    execute(plan, digest=digest)
+
+
+def _nameless(output: str) -> str:
+    """A path of the same kind: equal outputs of different names say the same of what made them.
+
+    >>> _nameless("a/b.pth"), _nameless("shards/")
+    ('output.pth', 'output/')
+    """
+    ends = "/" if output.endswith(("/", os.sep)) else ""
+    return f"output{PurePath(output).suffix}{ends}"
 
 
 def recipe_text(source: dict[str, str | None], output: dict[str, str | None], steps: tuple[str, ...]) -> str:

@@ -25,10 +25,11 @@ COMMANDS = {
     "inspect": Entry("inspect", "Show what a checkpoint holds.", _CHECKPOINTS),
     "match": Entry("match", "Show what a selector selects, or a rule does.", _CHECKPOINTS),
     "apply": Entry("apply", "Apply steps to a checkpoint, or convert it, without a recipe.", _CHECKPOINTS),
+    "verify": Entry("verify", "Check a file against what it says made it.", _CHECKPOINTS),
     "new": Entry("new", "Begin a recipe.", _WRITING),
     "fmt": Entry("fmt", "Format recipes.", _WRITING),
     "schema": Entry("schema", "Print the JSON Schema of recipes.", _WRITING),
     "explain": Entry("explain", "Explain a key, an error code, a step or an operation.", _REFERENCE),
     "list": Entry("list_", "List shipped recipes, steps, operations and sources.", _REFERENCE),
-    "show": Entry("show", "Show what a recipe is for, and its parameters.", _REFERENCE),
+    "show": Entry("show", "Show what a recipe is for, or which recipe made a file.", _REFERENCE),
 }

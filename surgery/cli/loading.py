@@ -35,10 +35,11 @@ def plan_of(
     allow: Iterable[str] = (),
     output: str | None = None,
     overwrite: bool = False,
+    provenance: bool = True,
 ) -> Plan:
     """The plan of a recipe.
 
     Raises:
         SurgeryError: everything that is wrong in the recipe or with what it is applied to.
     """
-    return load_recipe(name).plan(params=params, allow=allow, output=output, overwrite=overwrite)
+    return load_recipe(name).plan(params=params, allow=allow, output=output, overwrite=overwrite, provenance=provenance)

@@ -9,7 +9,15 @@ import click
 
 from surgery.cli.session import Session
 
-__all__ = ["allow_option", "json_option", "output_options", "params_option", "quiet_option", "recipe_argument"]
+__all__ = [
+    "allow_option",
+    "json_option",
+    "output_options",
+    "params_option",
+    "quiet_option",
+    "recipe_argument",
+    "record_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,6 +81,16 @@ def output_options(function: F) -> F:
     """``-o PATH`` and ``--force``."""
     function = click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")(function)
     return click.option("-o", "--output", metavar="PATH", help="Where to write, in place of what the recipe says.")(
+        function
+    )
+
+
+def record_options(function: F) -> F:
+    """``--digest`` and ``--no-provenance``."""
+    function = click.option(
+        "--provenance/--no-provenance", default=True, help="Whether the output says what made it; it does by default."
+    )(function)
+    return click.option("--digest", is_flag=True, help="Digest the content of every source for that, large ones too.")(
         function
     )
 

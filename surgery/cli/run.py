@@ -14,6 +14,7 @@ from surgery.cli.options import (
     params_option,
     quiet_option,
     recipe_argument,
+    record_options,
 )
 from surgery.cli.session import session
 from surgery.cli.usage import Misused
@@ -28,20 +29,30 @@ __all__ = ["command", "execute"]
 @recipe_argument
 @params_option
 @output_options
+@record_options
 @allow_option
 @json_option
 @quiet_option
-def command(recipe: str, params: Mapping[str, Any], output: str | None, force: bool, allow: tuple[str, ...]) -> None:
+def command(
+    recipe: str,
+    params: Mapping[str, Any],
+    output: str | None,
+    force: bool,
+    digest: bool,
+    provenance: bool,
+    allow: tuple[str, ...],
+) -> None:
     """Carry a recipe out: a file, or the name of a shipped one (see `surgery list`).
 
     The recipe is planned first, and nothing is written unless the whole plan is sound.
     """
     from surgery.cli.loading import plan_of
 
-    execute(plan_of(recipe, params, allow=allow, output=output, overwrite=force))
+    plan = plan_of(recipe, params, allow=allow, output=output, overwrite=force, provenance=provenance)
+    execute(plan, digest=digest)
 
 
-def execute(plan: Plan) -> None:
+def execute(plan: Plan, *, digest: bool = False) -> None:
     """Carry a plan out and show its result."""
     if not plan.outputs:
         raise Misused("the recipe has no output, so nothing would be kept", "give one: `-o result.safetensors`")
@@ -51,7 +62,7 @@ def execute(plan: Plan) -> None:
     from surgery.cli.progress import progress_on_terminal
 
     with progress_on_terminal(plan.cost.written, current) as progress:
-        result = plan.execute(progress)
+        result = plan.execute(progress, digest=digest)
     if current.json:
         from surgery.report.json import result_document
 

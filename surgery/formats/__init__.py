@@ -1,7 +1,7 @@
 """Checkpoint formats, read without torch and without running anything that they hold."""
 
 from surgery.formats.contents import Blob, Checkpoint, Ordered, Placeholder, Rest, Storage, Trait
-from surgery.formats.detect import FORMATS, Format, read
+from surgery.formats.detect import FORMATS, Format, is_checkpoint, read
 
 __all__ = [
     "FORMATS",
@@ -13,5 +13,6 @@ __all__ = [
     "Rest",
     "Storage",
     "Trait",
+    "is_checkpoint",
     "read",
 ]

@@ -15,7 +15,7 @@ from surgery.garbage import without_collection
 from surgery.limits import limits
 from surgery.registry import Registry
 
-__all__ = ["FORMATS", "Format", "read"]
+__all__ = ["FORMATS", "Format", "is_checkpoint", "read"]
 
 
 class Format:
@@ -70,11 +70,27 @@ def read(path: str | os.PathLike[str], *, name: str | None = None) -> Checkpoint
         return _format_of(file).read(file, limits())
 
 
-def _format_of(file: File) -> type[Format]:
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is that of a checkpoint file, broken or not.
+
+    Raises:
+        SurgeryError: it is a file that may not be read, or an archive without an end.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open_file(Path(path)) as file:
+        return _matching(file) is not None
+
+
+def _matching(file: File) -> type[Format] | None:
     # the most common one is asked first, so that what reads pickles and archives is not imported for it
-    for name in chain(("safetensors",), FORMATS):
-        if FORMATS[name].matches(file):
-            return FORMATS[name]
+    return next((FORMATS[name] for name in chain(("safetensors",), FORMATS) if FORMATS[name].matches(file)), None)
+
+
+def _format_of(file: File) -> type[Format]:
+    found = _matching(file)
+    if found is not None:
+        return found
     from surgery.formats.foreign import what_it_seems
 
     message = f"`{file.name}` is no checkpoint: {what_it_seems(file)}"

@@ -19,6 +19,7 @@ from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Builder, Finisher, Machine, Malformed, Persistent, Unsupported, reading
 from surgery.formats.pickles.stream import InFile, Stream
 from surgery.formats.pickles.tensors import STORAGE_TYPES, Tensors, storage_maker
+from surgery.formats.record import RECORD
 from surgery.tensors.expr import ByteRange
 
 __all__ = ["MAGIC", "TorchLegacy", "read_legacy"]
@@ -52,7 +53,8 @@ class TorchLegacy(Format):
         builders = {**tensors.builders, **arrays.builders}
         with reading(file):
             tree = read_legacy(InFile(file), builders, arrays.finishers, limits)
-        return Checkpoint(file.path, "torch-legacy", tree, {}, {file.path: file.size}, tensors.traits, file.name)
+            metadata = _record(InFile(file), limits)
+        return Checkpoint(file.path, "torch-legacy", tree, metadata, {file.path: file.size}, tensors.traits, file.name)
 
 
 def read_legacy(
@@ -95,16 +97,30 @@ def _machine(
 
 def _preamble(stream: Stream, limits: Limits) -> tuple[bool, int]:
     """Whether the file is big-endian, and where the object's pickle begins."""
+    system, start = _system(stream, limits)
+    little = system.get("little_endian", True)
+    if not isinstance(little, bool):
+        raise Malformed("it does not say what its byte order is")
+    return not little, start
+
+
+def _record(stream: Stream, limits: Limits) -> dict[str, str]:
+    """The record of what made the file, as metadata, where it has one."""
+    record = _system(stream, limits)[0].get(RECORD)
+    return {RECORD: record} if isinstance(record, str) else {}
+
+
+def _system(stream: Stream, limits: Limits) -> tuple[Mapping[Any, Any], int]:
+    """What the file says of the machine that wrote it, and where that ends."""
     machine = _machine(stream, {}, {}, _no_storage, 0, limits)
     number, version, system = machine.load(), machine.load(), machine.load()
     if number != _NUMBER:
         raise Malformed("its magic number is wrong")
     if version != _VERSION:
         raise Malformed(f"it is of the version {version!r}, and {_VERSION} is known")
-    little = system.get("little_endian", True) if isinstance(system, dict) else None
-    if not isinstance(little, bool):
+    if not isinstance(system, dict):
         raise Malformed("it does not say what its byte order is")
-    return not little, machine.position
+    return system, machine.position
 
 
 def _no_storage(identifier: Any) -> Any:

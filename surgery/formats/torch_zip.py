@@ -17,6 +17,7 @@ from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Machine, Malformed, reading
 from surgery.formats.pickles.stream import InMemory
 from surgery.formats.pickles.tensors import Tensors, storage_maker
+from surgery.formats.record import LONGEST, MEMBER, RECORD
 from surgery.formats.torchscript import add_kinds
 from surgery.tensors.expr import ByteRange
 
@@ -43,7 +44,8 @@ class TorchZip(Format):
         name, traits = "torch", tensors.traits
         if f"{folder}constants.pkl" in archive.members:
             name, traits = "torchscript", add_kinds(archive, folder, tree, traits)
-        return Checkpoint(file.path, name, tree, {}, {file.path: file.size}, traits, file.name)
+        metadata = _record(archive, folder)
+        return Checkpoint(file.path, name, tree, metadata, {file.path: file.size}, traits, file.name)
 
 
 def _is_pickle(name: str) -> bool:
@@ -56,6 +58,14 @@ def _folder(file: File, archive: Archive) -> str:
     if len(found) > 1:
         raise corrupt(file, "it holds several checkpoints", ", ".join(found))
     return found[0].removesuffix("data.pkl")
+
+
+def _record(archive: Archive, folder: str) -> dict[str, str]:
+    """The record of what made the file, as metadata, where it has one."""
+    member = archive.members.get(f"{folder}{MEMBER}")
+    if member is None:
+        return {}
+    return {RECORD: archive.content(member, LONGEST).decode(errors="replace")}
 
 
 class _Reader:

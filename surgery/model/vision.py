@@ -33,7 +33,7 @@ from surgery.model.initial import ModuleProducer
 from surgery.model.skeleton import Skeleton
 from surgery.model.tensors import spec_of
 from surgery.ops.cast import Cast
-from surgery.planning.context import Context
+from surgery.planning.context import Context, Opened
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import Computed, Held, Initial, TensorExpr, detach
 from surgery.tensors.subject import Entry, Origin, Subject
@@ -150,6 +150,7 @@ class _Loading:
         found = read(file, name=str(file))
         state = choose(found, None, None)
         self._context.files.update(found.files)
+        self._context.opened.append(Opened(str(weights), found))
         marked: OrderedDict[str, Tensor] = OrderedDict()
         for key, expr in state.tensors.items():
             origin = Origin(str(weights), key)

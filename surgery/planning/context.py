@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
+from surgery.formats.contents import Checkpoint
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Touch
 
-__all__ = ["Context", "Drop", "RunCheck"]
+__all__ = ["Context", "Drop", "Opened", "RunCheck"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,23 @@ class Drop:
     touch: Touch
     consumed: bool = False
     entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A source that was opened, for the record.
+
+    Attributes:
+        place: what the recipe calls it.
+        checkpoint: what is there; None where it is no file.
+        specs: its tensors, where it is no file.
+        sha256: of its file, where the recipe gave it and it was checked.
+    """
+
+    place: str
+    checkpoint: Checkpoint | None = None
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    sha256: str | None = None
 
 
 class RunCheck(Protocol):
@@ -44,6 +62,7 @@ class Context:
         here: the place of the step at work, for what has no nearer place.
         inventory: every tensor of every source that was opened: the accounts are made against it.
         files: every file that a source opened, with its size in bytes.
+        opened: the sources themselves, in the order in which they were opened.
         diagnostics: errors and warnings, as they are found.
         drops: source tensors that steps dropped or consumed.
         modules: what steps did to modules, which the trail of no tensor tells: layers replaced, attributes set.
@@ -59,6 +78,7 @@ class Context:
     here: Span | None = None
     inventory: dict[Origin, Spec] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
+    opened: list[Opened] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
     modules: list[Touch] = field(default_factory=list)

@@ -10,6 +10,7 @@ from typing import Any
 from surgery.formats.contents import Checkpoint
 from surgery.formats.entries import ROOT, StateDict
 from surgery.formats.nodes import children
+from surgery.formats.record import RECORD
 from surgery.report.contents import describe
 from surgery.report.lines import Line, line, piece
 from surgery.report.table import Cell, table
@@ -65,7 +66,7 @@ def inspect_lines(
         found += _ties(state.tensors)
     metadata = inspection.checkpoint.metadata
     if metadata:
-        pairs: list[list[Cell]] = [[piece(name, "head"), _brief(value)] for name, value in metadata.items()]
+        pairs = [_pair(name, value, inspection.name) for name, value in metadata.items()]
         found += [(), line(piece("metadata of the file", "quiet")), *table(pairs, "ll", columns=columns)]
     return found
 
@@ -103,6 +104,12 @@ def _ties(entries: Mapping[str, TensorExpr]) -> list[Line]:
     shown = [line(piece("tied  ", "head"), " = ".join(group)) for group in groups[:_MOST_TIES]]
     more = len(groups) - len(shown)
     return [*shown, *([line(piece(f"… and {more} more ties", "quiet"))] if more > 0 else [])]
+
+
+def _pair(name: str, value: str, file: str) -> list[Cell]:
+    """A pair of the metadata; of the record of what made the file, how to see it."""
+    shown = f"`surgery show {file}` prints the recipe that made it" if name == RECORD else _brief(value)
+    return [piece(name, "head"), shown]
 
 
 def _brief(text: str) -> str:

@@ -44,4 +44,8 @@ def _shown(path: Path) -> str:
 
 
 def _notes(result: Result) -> list[Line]:
-    return [line(piece(f"  {note}", "quiet")) for written in result.written for note in written.notes]
+    notes = [note for written in result.written for note in written.notes]
+    undigested = result.record.undigested if result.record else 0
+    if undigested:
+        notes.append(f"contents of the sources not digested: {format_bytes(undigested)}; `--digest` takes the time")
+    return [line(piece(f"  {note}", "quiet")) for note in notes]

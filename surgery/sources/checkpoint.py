@@ -12,7 +12,7 @@ from surgery.formats import Checkpoint, Rest, Trait, read
 from surgery.formats.entries import StateDict, choose
 from surgery.places import Place, locate, place
 from surgery.places.scheme import placed
-from surgery.planning.context import Context
+from surgery.planning.context import Context, Opened
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
 from surgery.tensors.expr import TensorExpr
@@ -54,6 +54,7 @@ class CheckpointSource(Source):
         except SurgeryError as error:
             raise placed(error, where) from error
         context.files.update(found.files)
+        context.opened.append(Opened(where.path, found, sha256=where.sha256))
         return subject_of_checkpoint(found, state, where, context)
 
     def describe(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from surgery.diagnostics import escape, fail
 from surgery.fields import main, string
 from surgery.formats.contents import Rest
-from surgery.planning.context import Context
+from surgery.planning.context import Context, Opened
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
 from surgery.tensors.dtype import DTYPES
@@ -39,10 +39,14 @@ class Given(Source):
             raise fail("not-given", f"nothing is given as `{self.given}`", context.here, (note,))
         thing = context.given[self.given]
         if isinstance(thing, Mapping):
-            return _subject_of_mapping(thing, self.given, context)
-        from surgery.model.given import subject_of_module
+            subject = _subject_of_mapping(thing, self.given, context)
+        else:
+            from surgery.model.given import subject_of_module
 
-        return subject_of_module(thing, self.given, context)
+            subject = subject_of_module(thing, self.given, context)
+        specs = {key: entry.spec for key, entry in subject.entries.items()}
+        context.opened.append(Opened(self.describe(), specs=specs))
+        return subject
 
     def describe(self) -> str:
         """``the given model``."""

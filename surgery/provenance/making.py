@@ -1,0 +1,115 @@
+"""The record of a plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from surgery.engine.flow import needs_torch
+from surgery.formats.contents import Checkpoint
+from surgery.formats.record import RECORD
+from surgery.planning.context import Opened
+from surgery.provenance.digests import cheap, digests, named_by_hub
+from surgery.provenance.record import BadRecord, FileRecord, Record, SourceRecord, parse_record, text_digest
+from surgery.provenance.shortening import shortened, shortened_text
+from surgery.provenance.structure import checkpoint_listing, result_listing
+from surgery.version import __version__
+
+if TYPE_CHECKING:
+    from surgery.plan import Plan
+
+__all__ = ["record_of"]
+
+#: characters that the records of all sources together may take in the record of what is made from them
+_EARLIER = 65_536
+
+
+def record_of(plan: Plan, *, digest: bool = False) -> Record:
+    """The record of what a plan makes.
+
+    Args:
+        plan: what is recorded.
+        digest: whether the content of every source is digested; else that of small ones, and known digests are noted.
+
+    Raises:
+        SurgeryError: a source cannot be read any more.
+    """
+    text = shortened_text(plan.recipe.text, plan.recipe.document)
+    entries = plan.subject.entries
+    return Record(
+        recipe=text,
+        sha256=text_digest(text),
+        shortened=text != plan.recipe.text,
+        params={name: _plain(value) for name, value in sorted(plan.params.items())},
+        versions=_versions(plan),
+        sources=_sources(plan.opened, digest=digest),
+        result=result_listing((key, entry.spec) for key, entry in entries.items()),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value as JSON holds it; what it cannot hold becomes text."""
+    value = shortened(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    exprs = {id(entry.expr): entry.expr for entry in plan.subject.entries.values()}
+    if not any(map(needs_torch, exprs.values())):
+        return {"surgery": __version__}
+    from importlib import metadata
+
+    return {"surgery": __version__, "torch": metadata.version("torch")}
+
+
+def _sources(opened: Iterable[Opened], *, digest: bool) -> tuple[SourceRecord, ...]:
+    """Each source once, in the order of opening."""
+    opened = list(opened)
+    sizes = {path: size for one in opened if one.checkpoint for path, size in one.checkpoint.files.items()}
+    pinned = {one.checkpoint.path: one.sha256 for one in opened if one.checkpoint and one.sha256}
+    unknown = {path: size for path, size in sizes.items() if path not in pinned}
+    known = {**pinned, **digests(unknown if digest else cheap(unknown))}
+    found: list[SourceRecord] = []
+    for one in opened:
+        source = _source(one, known, _EARLIER // len(opened))
+        if source not in found:
+            found.append(source)
+    return tuple(found)
+
+
+def _source(opened: Opened, known: Mapping[str, str], longest: int) -> SourceRecord:
+    checkpoint = opened.checkpoint
+    if checkpoint is None:
+        return SourceRecord(opened.place, result_listing(opened.specs.items()))
+    directory = os.path.dirname(checkpoint.path)
+    return SourceRecord(
+        place=shortened(opened.place),
+        listing=checkpoint_listing(checkpoint),
+        format=checkpoint.format,
+        files=tuple(
+            _file(path, os.path.relpath(path, directory), size, known.get(path))
+            for path, size in checkpoint.files.items()
+        ),
+        record=_earlier(checkpoint, longest),
+    )
+
+
+def _file(path: str, name: str, size: int, sha256: str | None) -> FileRecord:
+    hub = None if sha256 is not None else named_by_hub(path)
+    return FileRecord(name, size, sha256 or hub, claimed=hub is not None)
+
+
+def _earlier(checkpoint: Checkpoint, longest: int) -> Mapping[str, Any] | None:
+    """The record of a source that has one, or the digest of it: a chain of steps stays short of what it makes."""
+    text = checkpoint.metadata.get(RECORD)
+    if text is None:
+        return None
+    if len(text) > longest:
+        return {"sha256": text_digest(text)}
+    try:
+        return parse_record(text).to_json()
+    except BadRecord:
+        return None

@@ -1,0 +1,90 @@
+"""What a record leaves out: directories of a machine, and what an address needs and nobody else may have.
+
+The rest of a recipe's text stays as it was written, to the last blank.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from surgery.document import ListNode, MapNode, Node, Scalar
+
+__all__ = ["shortened", "shortened_text"]
+
+_ABSOLUTE = re.compile(r"/|~[^/]|\\\\|[A-Za-z]:[\\/]")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_QUERY = re.compile(r"[?#]")
+_USER = re.compile(r"[^/?#]*@")
+
+
+def shortened(value: Any) -> Any:
+    """A value without what a record leaves out; what is no text stays as it is, and lists item by item.
+
+    >>> shortened("/home/ada/models/a.pth"), shortened("https://ada:pw@example.org/a.pth?token=x"), shortened("m/a.pth")
+    ('a.pth', 'https://example.org/a.pth', 'm/a.pth')
+    """
+    if isinstance(value, list | tuple):
+        return [shortened(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    for start, end in reversed(_left_out(value)):
+        value = value[:start] + value[end:]
+    return value
+
+
+def shortened_text(text: str, document: Node) -> str:
+    """The text of a recipe without what a record leaves out of its values.
+
+    Args:
+        text: what `document` was read from.
+        document: the same as nodes.
+    """
+    starts = [len(text) - len(text.removeprefix("\ufeff")), *(match.end() for match in _LINE_END.finditer(text))]
+    cuts = set()
+    for scalar in _scalars(document):
+        for begin, end in _left_out(scalar.text.value):
+            (first, left), (last, right) = scalar.text.locate(begin), scalar.text.locate(end)
+            cuts.add((starts[first] + left, starts[last] + right))
+    for start, stop in sorted(cuts, reverse=True):
+        text = text[:start] + text[stop:]
+    return text
+
+
+def _scalars(node: Node) -> Iterator[Scalar]:
+    match node:
+        case Scalar(value=str()):
+            yield node
+        case ListNode(items=items):
+            for item in items:
+                yield from _scalars(item)
+        case MapNode(pairs=pairs):
+            for _, value in pairs:
+                yield from _scalars(value)
+
+
+def _left_out(value: str) -> list[tuple[int, int]]:
+    """The stretches of a value that are left out, from left to right."""
+    if "\n" in value:
+        return []
+    address = _ADDRESS.match(value)
+    if address is not None:
+        return _of_address(value, address.end())
+    if _ABSOLUTE.match(value) is None:
+        return []
+    # in `params`, `file.json#/pointer` is a place inside a file
+    path = value.partition("#")[0].rstrip("/\\")
+    kept = max(path.rfind("/"), path.rfind("\\")) + 1
+    return [(0, kept)] if kept else []
+
+
+def _of_address(value: str, start: int) -> list[tuple[int, int]]:
+    found = []
+    user = _USER.match(value, start)
+    if user is not None:
+        found.append((start, user.end()))
+        start = user.end()
+    query = _QUERY.search(value, start)
+    return [*found, (query.start(), len(value))] if query is not None else found
