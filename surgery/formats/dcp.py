@@ -103,8 +103,8 @@ class _Tensors:
         if key not in self._made:
             try:
                 self._made[key] = joined(spec, found)
-            except (Malformed, Unsupported) as error:
-                raise type(error)(f"the tensor `{name}`: {error}") from error
+            except Malformed as error:
+                raise Malformed(f"the tensor `{name}`: {error}") from error
         return self._made[key]
 
     def _chunk(self, name: str, chunk: Chunk, entry: TensorItem) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from surgery.formats.distributed.metadata import Chunk
-from surgery.formats.pickles.machine import Malformed, Unsupported
+from surgery.formats.pickles.machine import Malformed
 from surgery.ops.concat import Concat
 from surgery.tensors.expr import Computed, Stored, TensorExpr
 from surgery.tensors.ranges import merge
@@ -17,6 +17,7 @@ __all__ = ["Part", "joined"]
 Part = tuple[Chunk, TensorExpr]
 #: how often boxes are cut apart along one dimension after the other; ranks in a grid need as many as it has dimensions
 _DEEPEST = 32
+_WRONG = "its chunks overlap, leave holes or interlock"
 
 
 def joined(spec: Spec, parts: Sequence[Part]) -> TensorExpr:
@@ -26,14 +27,13 @@ def joined(spec: Spec, parts: Sequence[Part]) -> TensorExpr:
     else a `Concat`.
 
     Raises:
-        Malformed: the boxes overlap, or do not cover it.
-        Unsupported: they interlock, so that no cut goes through between them.
+        Malformed: the boxes overlap, do not cover it, or interlock, so that no cut goes through between them.
     """
     if not spec.numel:
         return Stored(spec, ())
     parts = [(chunk, expr) for chunk, expr in parts if 0 not in chunk.sizes]
     if sum(expr.spec.numel for _, expr in parts) != spec.numel:
-        raise Malformed("its chunks overlap, or leave holes")
+        raise Malformed(_WRONG)
     return _join(Chunk((0,) * len(spec.shape), spec.shape), parts, _DEEPEST)
 
 
@@ -42,13 +42,13 @@ def _join(box: Chunk, parts: Sequence[Part], depth: int) -> TensorExpr:
     if len(parts) == 1:
         ((chunk, expr),) = parts
         if chunk != box:
-            raise Malformed("its chunks overlap, or leave holes")
+            raise Malformed(_WRONG)
         return expr
     for dim in range(len(box.sizes) if depth else 0):
         pieces = _cut(box, parts, dim)
         if len(pieces) > 1:
             return _concat([_join(inner, inside, depth - 1) for inner, inside in pieces], dim)
-    raise Unsupported("its chunks overlap, or interlock in a way in which no dimension is cut")
+    raise Malformed(_WRONG)
 
 
 def _cut(box: Chunk, parts: Sequence[Part], dim: int) -> list[tuple[Chunk, list[Part]]]:
