@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from surgery.diagnostics import fail
+from surgery.formats.file import open_file
+from surgery.formats.sharded import Sharded, index_of, shard_names
 from surgery.wording import listed
 
-__all__ = ["the_checkpoint_in"]
+__all__ = ["the_checkpoint_among", "the_checkpoint_in"]
 
-_INDEX = ".index.json"
+#: an index, of a variant perhaps: `model.safetensors.index.json`, `model.safetensors.index.fp16.json`
+_INDEX = re.compile(r"\.index(\.[\w-]+)?\.json$")
+#: the state of a training run, as trainers name it
+_NO_MODEL = re.compile(
+    r"(training_args|optimizer|scheduler|scaler|sampler|rng_state|random_states?|custom_checkpoint|trainer_state)"
+    r"([_.-].*)?\.(bin|pt|pth|pkl)$"
+)
 _METADATA = ".metadata"
 _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar", ".npz", ".pkl")
 
@@ -25,39 +35,54 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
         present = sorted(entry for entry in os.listdir(directory) if not entry.startswith("."))
     except OSError as error:
         raise fail("no-file", f"the directory `{name}` cannot be listed: {error.strerror}", cause=error) from error
-    indexes = [entry for entry in present if entry.endswith(_INDEX)]
-    files = [entry for entry in present if entry.endswith(_SUFFIXES) and os.path.isfile(directory / entry)]
+    files = [entry for entry in present if os.path.isfile(directory / entry)]
     if distributed := _distributed(directory, present):
         # files of torch may stand beside it: what each rank has for itself, what was not distributed
-        others = [*indexes, *(file for file in files if file.endswith(".safetensors"))]
+        others = [entry for entry in files if _INDEX.search(entry) or entry.endswith(".safetensors")]
         if len(distributed) > 1 or others:
             raise _ambiguous(name, [*distributed, *others])
         return directory / distributed[0]
-    if indexes:
-        singles = [single for index in indexes if (single := _single_of(index)) in files]
-        if len(indexes) > 1 or singles:
-            raise _ambiguous(name, [*indexes, *singles])
-        return directory / indexes[0]
-    if not files:
-        raise fail("not-a-checkpoint", f"there is no checkpoint in the directory `{name}`", notes=[_content(present)])
-    if len(files) > 1:
-        if all(_is_shard(file) for file in files):
-            message = f"`{name}` holds {len(files)} shards, and no index that says what is in them"
-            raise fail("shards", message, notes=[_content(present)])
-        raise _ambiguous(name, files)
-    return directory / files[0]
+    shards = {shard for file in files if _INDEX.search(file) for shard in _shards_of(directory / file, name)}
+    return directory / the_checkpoint_among([file for file in files if file not in shards], name, present)
 
 
-def _distributed(directory: Path, present: list[str]) -> list[str]:
+def _shards_of(index: Path, directory: str) -> Collection[str]:
+    with open_file(index, os.path.join(directory, index.name)) as file:
+        return shard_names(file, index_of(file)) if Sharded.matches(file) else ()
+
+
+def the_checkpoint_among(files: Sequence[str], name: str, present: Sequence[str] | None = None) -> str:
+    """The checkpoint among the names of the files in a directory, which is called `name`.
+
+    Args:
+        files: the names; those of shards that an index is for may be among them.
+        present: all names in the directory, for messages.
+
+    Raises:
+        SurgeryError: there is none, or more than one.
+    """
+    content = _content(files if present is None else present)
+    indexes = [file for file in files if _INDEX.search(file)]
+    weights = [file for file in files if file.endswith(_SUFFIXES)]
+    single = [file for file in weights if not (indexes and _is_shard(file))]
+    # beside the weights, a trainer leaves what it needs to go on
+    models = [file for file in single if not _NO_MODEL.match(file)]
+    single = models if indexes else models or single
+    if len(indexes) + len(single) == 1:
+        return (indexes or single)[0]
+    if not indexes and not single:
+        raise fail("not-a-checkpoint", f"there is no checkpoint in the directory `{name}`", notes=[content])
+    if all(_is_shard(file) for file in single) and not indexes:
+        message = f"`{name}` holds {len(single)} shards, and no index that says what is in them"
+        raise fail("shards", message, notes=[content])
+    raise _ambiguous(name, [*indexes, *single])
+
+
+def _distributed(directory: Path, present: Sequence[str]) -> list[str]:
     """The metadata of distributed checkpoints: one of all ranks, or, where ranks saved on their own, one of each."""
     if os.path.isfile(directory / _METADATA):
         return [_METADATA]
     return [entry for entry in present if entry.startswith("__") and entry.endswith(_METADATA)]
-
-
-def _single_of(index: str) -> str:
-    """The single file that would be there instead of an index and its shards."""
-    return index.removesuffix(_INDEX)
 
 
 def _is_shard(file: str) -> bool:
@@ -71,7 +96,7 @@ def _ambiguous(name: str, found: list[str]) -> Exception:
     return fail("several-checkpoints", message, notes=[note])
 
 
-def _content(present: list[str]) -> str:
+def _content(present: Sequence[str]) -> str:
     if not present:
         return "it is empty"
-    return f"in it: {listed(present, 8)}"
+    return f"in it: {listed(list(present), 8)}"

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format, read
-from surgery.formats.file import File, corrupt
+from surgery.formats.file import File, corrupt, open_file
 from surgery.formats.limits import Limits
 from surgery.formats.plain_names import is_plain
 from surgery.formats.safetensors import ALIASES, restore_aliases
@@ -85,11 +85,12 @@ def shard_names(file: File, index: Mapping[str, Any]) -> dict[str, list[str]]:
     Names are judged as they are written, not by what they lead to (hub caches are made of symbolic links).
 
     Raises:
-        SurgeryError: ``shards`` where a name is no plain relative one.
+        SurgeryError: ``shards`` where a name is no plain relative one, or that of the index.
     """
     shards: dict[str, list[str]] = {}
+    own = os.path.basename(file.path)
     for key, name in index["weight_map"].items():
-        if not isinstance(name, str) or not is_plain(name):
+        if not isinstance(name, str) or not is_plain(name) or name == own:
             message = f"`{file.name}`: the file of the tensor `{key}` is named `{name}`"
             raise fail("shards", message, notes=["a shard is a file beside its index, or below it"])
         shards.setdefault(name, []).append(key)
@@ -102,15 +103,33 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _no_single_file(file: File) -> None:
-    single = Path(file.path.removesuffix(".index.json"))
-    if str(single) != file.path and os.path.lexists(single):
+    single = _single_of(Path(file.path))
+    if single is not None and os.path.lexists(single):
         message = f"`{file.name}` is an index of shards, and the single file `{single.name}` is there too"
         raise fail("several-checkpoints", message, notes=["which one counts would be a guess: remove or name one"])
 
 
+def _single_of(index: Path) -> Path | None:
+    """The single file that would be there instead of an index and its shards; None where no one knows.
+
+    The name of a variant stands last in that of the index and before the suffix of the file:
+    `model.safetensors.index.fp16.json` and `model.fp16.safetensors`.
+    """
+    whole, found, rest = index.name.rpartition(".index")
+    if not found or not rest.endswith(".json"):
+        return None
+    stem, dot, suffix = whole.rpartition(".")
+    return index.with_name(f"{stem}{rest.removesuffix('.json')}{dot}{suffix}")
+
+
 def _read_shard(file: File, name: str) -> Checkpoint:
     shown = os.path.join(os.path.dirname(file.name), name)
-    shard = read(Path(os.path.dirname(file.path)) / name, name=shown)
+    path = Path(os.path.dirname(file.path)) / name
+    with open_file(path, shown) as opened:
+        # indexes can name each other in a circle
+        if Sharded.matches(opened):
+            raise fail("shards", f"`{shown}` is no shard: it is an index itself")
+    shard = read(path, name=shown)
     flat = isinstance(shard.tree, dict) and all(isinstance(value, TensorExpr) for value in shard.tree.values())
     if flat and shard.format in ("safetensors", "torch", "torch-legacy"):
         return shard
