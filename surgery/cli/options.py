@@ -90,7 +90,7 @@ def record_options(function: F) -> F:
     function = click.option(
         "--provenance/--no-provenance", default=True, help="Whether the output says what made it; it does by default."
     )(function)
-    return click.option("--digest", is_flag=True, help="Digest the content of every source for that, large ones too.")(
+    return click.option("--digest", is_flag=True, help="Digest contents for that: of every source, and of the output.")(
         function
     )
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["write_outputs", "write_targets"]
 
 
-def write_outputs(plan: Plan, progress: Progress | None = None, *, provenance: str = "") -> tuple[Written, ...]:
+def write_outputs(
+    plan: Plan, progress: Progress | None = None, *, provenance: str = "", digest: bool = False
+) -> tuple[Written, ...]:
     """Write the outputs of a plan: all of them, or none.
 
     (Should a name be taken between the check and the end, an output before it may have got its own already.)
@@ -35,12 +37,13 @@ def write_outputs(plan: Plan, progress: Progress | None = None, *, provenance: s
         plan: what is written.
         progress: called with numbers of bytes as they are written.
         provenance: the record of what makes the result, as JSON, for the outputs that take it.
+        digest: whether those get checksums of their contents, in a format that has none.
 
     Raises:
         SurgeryError: codes ``output``, ``output-exists``, ``no-space``, ``source-changed``, ``corrupt-checkpoint``,
             ``execution``, ``no-memory``. What stood at the outputs' paths is as it was.
     """
-    targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance)
+    targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance, digest=digest)
     return write_targets(plan.subject, targets, progress, sizes=plan.files)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Literal, TypeAlias
 
 from surgery.diagnostics import SurgeryError
 from surgery.formats import Checkpoint, read
-from surgery.formats.archive import Archive, Member
 from surgery.formats.entries import ROOT, choose
-from surgery.formats.file import open_file
 from surgery.formats.survey import Survey
+from surgery.provenance.checksums import check_contents
 from surgery.provenance.digests import digests
 from surgery.provenance.finding import find
 from surgery.provenance.reading import record_in
@@ -27,10 +25,6 @@ __all__ = ["Check", "Verification", "verify"]
 
 #: ``ok`` and ``changed`` of what was checked; ``missing``: looked for, and not there; ``unchecked``: nobody looked
 Outcome: TypeAlias = Literal["ok", "changed", "missing", "unchecked"]
-
-_PIECE = 1 << 23
-#: formats whose files are zip archives as a whole
-_ARCHIVES = ("torch", "torchscript", "npz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +104,14 @@ def _tensors(record: Record, checkpoint: Checkpoint) -> Check:
 
 
 def _contents(checkpoint: Checkpoint) -> Check:
-    """The checksums of the format."""
-    checked = 0
-    damaged: list[str] = []
-    for path in checkpoint.files if checkpoint.format in _ARCHIVES else ():
-        with open_file(Path(path), os.path.basename(path)) as file:
-            archive = file.archive
-            assert archive is not None, "the file was read as one"
-            known = [member for member in archive.members.values() if member.crc is not None]
-            checked += sum(member.size for member in known)
-            damaged += [member.name for member in known if _checksum(archive, member) != member.crc]
+    """The checksums in the output."""
+    checked = list(check_contents(checkpoint))
+    damaged = [one.name for one in checked if not one.ok]
     if damaged:
         return Check("contents", "changed", f"CRC-32 of {listed(damaged, 3)}")
     if not checked:
-        return Check("contents", "unchecked", f"{checkpoint.format} has no checksums")
-    return Check("contents", "ok", f"CRC-32 of {format_bytes(checked)}")
-
-
-def _checksum(archive: Archive, member: Member) -> int:
-    if not member.stored:
-        return zlib.crc32(archive.content(member, member.size))
-    crc, at, end = 0, archive.place(member), archive.place(member) + member.size
-    while at < end:
-        piece = archive.file.read(at, min(_PIECE, end - at))
-        crc, at = zlib.crc32(piece, crc), at + len(piece)
-    return crc
+        return Check("contents", "unchecked", "there are no checksums; a run with `--digest` writes them")
+    return Check("contents", "ok", f"CRC-32 of {format_bytes(sum(one.size for one in checked))}")
 
 
 def _source(source: SourceRecord, path: Path | None, *, looked: bool) -> Check:

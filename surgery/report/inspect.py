@@ -10,7 +10,7 @@ from typing import Any
 from surgery.formats.contents import Checkpoint
 from surgery.formats.entries import ROOT, StateDict
 from surgery.formats.nodes import children
-from surgery.formats.record import RECORD
+from surgery.formats.record import CHECKSUMS, RECORD
 from surgery.report.contents import describe
 from surgery.report.lines import Line, line, piece
 from surgery.report.table import Cell, table
@@ -107,9 +107,9 @@ def _ties(entries: Mapping[str, TensorExpr]) -> list[Line]:
 
 
 def _pair(name: str, value: str, file: str) -> list[Cell]:
-    """A pair of the metadata; of the record of what made the file, how to see it."""
-    shown = f"`surgery show {file}` prints the recipe that made it" if name == RECORD else _brief(value)
-    return [piece(name, "head"), shown]
+    """A pair of the metadata; of what Surgery wrote, what it is for."""
+    ours = {RECORD: f"`surgery show {file}` prints the recipe that made it", CHECKSUMS: "for `surgery verify`"}
+    return [piece(name, "head"), ours.get(name) or _brief(value)]
 
 
 def _brief(text: str) -> str:

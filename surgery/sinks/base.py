@@ -63,6 +63,7 @@ class Request:
         shard_size: the most bytes of tensors in one file; None for no limit.
         metadata: string pairs for the file.
         provenance: the record of what made it, as JSON; empty where there is none.
+        digest: whether the contents get checksums, in a format that has none.
         keep: whether the rest of the checkpoint is written too.
         entry: where in the rest the state dict stands; None for where it stood.
         span: the output's place in the recipe.
@@ -72,6 +73,7 @@ class Request:
     shard_size: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     provenance: str = ""
+    digest: bool = False
     keep: bool = False
     entry: tuple[str, ...] | None = None
     span: Span | None = None

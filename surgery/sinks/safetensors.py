@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.formats.following import following
-from surgery.formats.record import RECORD
+from surgery.formats.record import CHECKSUMS, RECORD
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.blocks import BLOCK, remainder
@@ -101,12 +102,13 @@ class SafetensorsSink(Sink):
         shards = _shards(owners, request.shard_size)
         notes = _alias_notes(owners)
         if not request.directory:
-            return Layout((_file("", owners, metadata | record),), False, len(subject.entries), notes)
+            file = _file("", owners, metadata | record, summed=request.digest)
+            return Layout((file,), False, len(subject.entries), notes)
         if len(shards) == 1:
-            file = _file("model.safetensors", owners, metadata | record)
+            file = _file("model.safetensors", owners, metadata | record, summed=request.digest)
             return Layout((file,), True, len(subject.entries), notes)
         names = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
-        files = [_file(name, shard, metadata) for name, shard in zip(names, shards, strict=True)]
+        files = [_file(name, shard, metadata, summed=request.digest) for name, shard in zip(names, shards, strict=True)]
         files.append(_index(names, shards, record))
         return Layout(tuple(files), True, len(subject.entries), notes)
 
@@ -161,32 +163,49 @@ def _shards(owners: Sequence[_Owner], limit: int | None) -> list[list[_Owner]]:
     return shards or [[]]
 
 
-def _file(name: str, owners: Iterable[_Owner], metadata: Mapping[str, str]) -> FileLayout:
+def _file(name: str, owners: Iterable[_Owner], metadata: Mapping[str, str], *, summed: bool) -> FileLayout:
     ordered = sorted(owners, key=lambda owner: -owner.spec.dtype.size)
     pairs = dict(metadata)
     aliases = {alias: owner.key for owner in ordered for alias in owner.aliases}
     if aliases:
         pairs[ALIASES] = json.dumps(aliases, sort_keys=True)
-    header: dict[str, Any] = {"__metadata__": dict(sorted(pairs.items()))}
-    at = 0
-    places: list[int] = []
-    for owner in ordered:
-        end = at + owner.spec.nbytes
-        shape = list(owner.spec.shape)
-        header[owner.key] = {"dtype": _NAMES[owner.spec.dtype.name], "shape": shape, "data_offsets": [at, end]}
-        places.append(at)
-        at = end
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * _padding(8 + len(text), places, ordered)
+    if summed:
+        pairs[CHECKSUMS] = _digits([0] * len(ordered))
+    places = [0, *accumulate(owner.spec.nbytes for owner in ordered)]
+    text = _header(ordered, places, pairs)
+    text += b" " * _padding(8 + len(text), places[:-1], ordered)
     if len(text) > _HEADER_LIMIT:
         message = f"the header of a safetensors file takes at most {format_bytes(_HEADER_LIMIT)}: too many tensors"
         raise fail("not-in-this-format", message, notes=("`shard_size` makes several files",))
     start = 8 + len(text)
     tensors = tuple(
         Placed(start + place, owner.key, owner.entry.expr, owner.entry.trail)
-        for place, owner in zip(places, ordered, strict=True)
+        for place, owner in zip(places, ordered, strict=False)
     )
-    return FileLayout(name, start + at, (Block(0, len(text).to_bytes(8, "little") + text),), tensors)
+    begin = Block(0, len(text).to_bytes(8, "little") + text)
+    if summed:
+        return FileLayout(name, start + places[-1], (), tensors, lambda checksums: (_with_checksums(begin, checksums),))
+    return FileLayout(name, start + places[-1], (begin,), tensors)
+
+
+def _header(owners: Sequence[_Owner], places: Sequence[int], metadata: Mapping[str, str]) -> bytes:
+    """The header of tensors that begin and end at `places`."""
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    for owner, (begin, end) in zip(owners, pairwise(places), strict=True):
+        shape = list(owner.spec.shape)
+        header[owner.key] = {"dtype": _NAMES[owner.spec.dtype.name], "shape": shape, "data_offsets": [begin, end]}
+    return json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _digits(checksums: Sequence[int]) -> str:
+    return "".join(f"{checksum:08x}" for checksum in checksums)
+
+
+def _with_checksums(begin: Block, checksums: Sequence[int]) -> Block:
+    """The beginning of a file, with the checksums that were noughts. In a value, quotes would be escaped."""
+    pair = f'"{CHECKSUMS}":"{{}}"'
+    noughts, known = (pair.format(_digits(sums)).encode() for sums in ([0] * len(checksums), checksums))
+    return Block(0, begin.content.replace(noughts, known, 1))
 
 
 def _padding(end: int, places: Sequence[int], owners: Sequence[_Owner]) -> int:

@@ -43,13 +43,14 @@ class Target:
     overwrite: bool
 
 
-def resolve(output: Output, base: Path, provenance: str = "") -> Target:
+def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = False) -> Target:
     """The target of an output.
 
     Args:
         output: what the recipe or the caller says.
         base: the directory that a relative path is relative to, where the output has none of its own.
         provenance: the record of what makes the result; an output may be without.
+        digest: whether the contents get checksums, in a format that has none.
 
     Raises:
         SurgeryError: code ``output-format``: an unknown suffix, a size that is none, shards of a format without them.
@@ -74,6 +75,7 @@ def resolve(output: Output, base: Path, provenance: str = "") -> Target:
         shard_size=limit,
         metadata=_pairs(output),
         provenance=provenance if output.provenance else "",
+        digest=digest and output.provenance,
         keep=output.container == "keep",
         entry=tuple(output.entry.split(".")) if output.entry else None,
         span=output.span,
@@ -150,13 +152,15 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def targets_of(outputs: Iterable[Output], base: Path, provenance: str = "") -> tuple[Target, ...]:
+def targets_of(
+    outputs: Iterable[Output], base: Path, provenance: str = "", *, digest: bool = False
+) -> tuple[Target, ...]:
     """The targets of all outputs of a plan.
 
     Raises:
         SurgeryError: as `resolve`.
     """
-    return tuple(resolve(output, base, provenance) for output in outputs)
+    return tuple(resolve(output, base, provenance, digest=digest) for output in outputs)
 
 
 def check_output(output: Output, subject: Subject, context: Context) -> Target:

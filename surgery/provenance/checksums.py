@@ -1,0 +1,93 @@
+"""The checksums in a checkpoint: those of its format, and those that Surgery adds to safetensors on demand."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from surgery.diagnostics import fail
+from surgery.formats import Checkpoint, read
+from surgery.formats.archive import Archive, Member
+from surgery.formats.file import open_file
+from surgery.formats.record import CHECKSUMS
+from surgery.provenance.structure import tensors_in
+from surgery.tensors.expr import ByteRange, Stored, Strided
+
+__all__ = ["Checked", "check_contents"]
+
+#: formats whose files are zip archives as a whole
+_ARCHIVES = ("torch", "torchscript", "npz")
+_PIECE = 1 << 23
+
+
+class Checked(NamedTuple):
+    """Some bytes that had a checksum: what they are, how many, and whether they are as they were."""
+
+    name: str
+    size: int
+    ok: bool
+
+
+def check_contents(checkpoint: Checkpoint) -> Iterator[Checked]:
+    """Everything in a checkpoint that has a checksum, read and compared.
+
+    Raises:
+        SurgeryError: ``corrupt-checkpoint``: checksums that cannot be, or that are of something else.
+    """
+    if checkpoint.format in _ARCHIVES:
+        yield from _of_archive(checkpoint)
+    elif checkpoint.format in ("safetensors", "sharded-safetensors"):
+        for path in checkpoint.files:
+            # an index has none; its shards are read one by one, since each has its own
+            if not path.endswith(".json"):
+                yield from _of_safetensors(read(path))
+    else:
+        for key, expr in tensors_in(checkpoint.tree):
+            pieces = expr.ranges if isinstance(expr, Stored) else [expr.storage] if isinstance(expr, Strided) else ()
+            for piece in pieces:
+                if piece.crc is not None:
+                    yield Checked(".".join(key), piece.length, _crc(piece) == piece.crc)
+
+
+def _of_archive(checkpoint: Checkpoint) -> Iterator[Checked]:
+    for path in checkpoint.files:
+        with open_file(Path(path), os.path.basename(path)) as file:
+            archive = file.archive
+            assert archive is not None, "the file was read as one"
+            for member in archive.members.values():
+                if member.crc is not None:
+                    yield Checked(member.name, member.size, _member_crc(archive, member) == member.crc)
+
+
+def _member_crc(archive: Archive, member: Member) -> int:
+    if member.stored:
+        return _crc(archive.range(member))
+    return zlib.crc32(archive.content(member, "inflated"))
+
+
+def _of_safetensors(checkpoint: Checkpoint) -> Iterator[Checked]:
+    digits = checkpoint.metadata.get(CHECKSUMS)
+    if digits is None:
+        return
+    tensors = {id(expr): (key, expr) for key, expr in reversed(checkpoint.tree.items())}
+    stored = [(key, expr) for key, expr in checkpoint.tree.items() if tensors[id(expr)][0] == key]
+    if not re.fullmatch(r"([0-9a-f]{8})*", digits) or len(digits) != 8 * len(stored):
+        message = f"`{checkpoint.shown}`: its metadata `{CHECKSUMS}` does not agree with its tensors"
+        raise fail("corrupt-checkpoint", message)
+    for number, (key, expr) in enumerate(stored):
+        crc = 0
+        for piece in expr.ranges:
+            crc = _crc(piece, crc)
+        yield Checked(key, expr.spec.nbytes, crc == int(digits[8 * number : 8 * number + 8], 16))
+
+
+def _crc(piece: ByteRange, crc: int = 0) -> int:
+    at, end = piece.offset, piece.offset + piece.length
+    with open_file(Path(piece.path), os.path.basename(piece.path)) as file:
+        while at < end and (content := file.read(at, min(_PIECE, end - at))):
+            crc, at = zlib.crc32(content, crc), at + len(content)
+    return crc
