@@ -66,7 +66,9 @@ class Place:
     map_location: Any = option(
         either(_Device(), mapping_of(_Device())), help="a device, or a mapping of devices, for the tensors"
     )
-    trust: str | None = option(one_of("data"), help="`data`: nothing in the file is executed; there is no other mode")
+    trust: str | None = option(
+        one_of("data", "pickle"), help="`pickle`: the pickled module itself, if the caller allows it; `data`: never"
+    )
     base: str | None = None
     span: Span | None = None
 

@@ -17,7 +17,9 @@ import torch
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 ASK = """
-import json, sys
+import json, os, sys, time
+if "IMPATIENT" in os.environ:
+    time.sleep = lambda seconds: None
 from surgery.diagnostics import SurgeryError
 from surgery.places import Place
 from surgery.planning.context import Context
@@ -28,7 +30,7 @@ for address, allow in json.loads(sys.argv[1]):
         subject = SOURCES["checkpoint"](Place(address)).open(Context(allow=frozenset(allow)))
         answers.append(sorted(subject.entries))
     except SurgeryError as error:
-        answers.append([error.diagnostics[0].code, error.diagnostics[0].message])
+        answers.append([error.diagnostics[0].code, error.diagnostics[0].message, *error.diagnostics[0].notes])
 print(json.dumps([answers, "torch" in sys.modules]))
 """
 
@@ -45,17 +47,22 @@ class _Hub(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, body):
         self.asked.append(self.path)
+        if self.path.startswith("/api/models/org/repo/"):
+            self._answer_about(self.path.removeprefix("/api/models/org/repo/").split("?")[0])
+            return
         parts = self.path.lstrip("/").split("/")
         repository, revision, name = "/".join(parts[:2]), parts[3] if len(parts) > 3 else "", "/".join(parts[4:])
         error = None
-        if repository != "org/repo":
+        if repository == "org/gated":
+            error = "GatedRepo"
+        elif repository != "org/repo":
             error = "RepoNotFound"
         elif revision not in ("main", "v1", COMMIT):
             error = "RevisionNotFound"
         elif name not in self.files:
             error = "EntryNotFound"
         content = self.files.get(name, b"")
-        self.send_response(404 if error else 200)
+        self.send_response({None: 200, "GatedRepo": 403}.get(error, 404))
         if error:
             self.send_header("X-Error-Code", error)
             content = b""
@@ -65,6 +72,29 @@ class _Hub(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self.wfile.write(content)
+
+    def _answer_about(self, what):
+        kind, _, rest = what.partition("/")
+        if kind == "refs":
+            ref = {"targetCommit": COMMIT}
+            branches = [{"name": "main", "ref": "refs/heads/main", **ref}]
+            answer = {"branches": branches, "converts": [], "tags": [{"name": "v1", "ref": "refs/tags/v1", **ref}]}
+        else:
+            folder = rest.partition("/")[2]
+            prefix = f"{folder}/" if folder else ""
+            below = {name.removeprefix(prefix) for name in self.files if name.startswith(prefix)}
+            folders = {name.partition("/")[0] for name in below if "/" in name}
+            entry = {"oid": COMMIT, "size": 1}
+            answer = [{"type": "file", "path": prefix + name, **entry} for name in sorted(below) if "/" not in name]
+            answer += [{"type": "directory", "path": prefix + name, **entry} for name in sorted(folders)]
+        content = json.dumps(answer or {"error": "not there"}).encode()
+        self.send_response(200 if answer else 404)
+        if not answer:
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *args):
         pass
@@ -76,11 +106,17 @@ def hub(tmp_path):
     for name, tensors in {"one": {"a": torch.ones(2)}, "two": {"b": torch.ones(2)}}.items():
         safetensors.torch.save_file(tensors, tmp_path / name)
     index = {"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}
+    standard = {"weight_map": {key: f"model-0000{n}-of-00002.safetensors" for n, key in enumerate("ab", 1)}}
     files = {
         "one.safetensors": (tmp_path / "one").read_bytes(),
         "two.safetensors": (tmp_path / "two").read_bytes(),
         "model.safetensors.index.json": json.dumps(index).encode(),
         "page.safetensors": b"<!doctype html><p>no",
+        "unet/model.safetensors": (tmp_path / "one").read_bytes(),
+        "unet/config.json": b"{}",
+        "text/model.safetensors.index.json": json.dumps(standard).encode(),
+        "text/model-00001-of-00002.safetensors": (tmp_path / "one").read_bytes(),
+        "text/model-00002-of-00002.safetensors": (tmp_path / "two").read_bytes(),
     }
     handler = type("Hub", (_Hub,), {"files": files, "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -88,7 +124,7 @@ def hub(tmp_path):
     thread.start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
 
-    def ask(*places):
+    def ask(*places, **settings):
         environment = {
             **os.environ,
             "HF_ENDPOINT": address,
@@ -98,6 +134,7 @@ def hub(tmp_path):
             "no_proxy": "127.0.0.1",
         }
         environment.pop("HF_HUB_OFFLINE", None)
+        environment.update(settings)
         done = subprocess.run(
             [sys.executable, "-c", ASK, json.dumps(places)],
             env=environment,
@@ -106,6 +143,7 @@ def hub(tmp_path):
             timeout=120,
         )
         assert done.returncode == 0, done.stderr
+        assert "hf_secret" not in done.stdout + done.stderr
         answers, imported_torch = json.loads(done.stdout)
         assert not imported_torch
         return answers
@@ -137,23 +175,84 @@ def test_what_is_not_there(hub):
         ("hf://org/repo@v9/one.safetensors", network),
         ("hf://org/repo/three.safetensors", network),
         ("hf://org/repo/page.safetensors", network),
-        ("hf://org/repo", network),
+        ("hf://org", network),
         ("hf://repo/../../x", network),
+        ("hf://datasets/org/repo/x", network),
+        ("hf://org/gated/one.safetensors", network),
+        ("hf://org/repo@/one.safetensors", network),
+        ("hf://-org-/repo/one.safetensors", network),
+        ("hf://-org-/repo/one.safetensors", []),
+        HF_TOKEN="hf_secret",
     )
-    assert [code for code, _ in answers] == [
+    assert [code for code, *_ in answers] == [
         "download",
         "download",
         "download",
         "not-a-checkpoint",
         "place",
         "place",
+        "place",
+        "download",
+        "place",
+        "download",
+        "download",
     ]
     assert "no such repository" in answers[0][1]
     assert "no such revision" in answers[1][1]
     assert "no such file" in answers[2][1]
     assert "a web page" in answers[3][1]
+    assert answers[1][2] == "there is: `main`, `v1`"
+    assert answers[2][2] == "did you mean `one.safetensors`?" or "one.safetensors" in answers[2][2]
+    assert "in no model repository" in answers[6][1]
+    assert "is gated" in answers[7][1]
 
 
 def test_without_permission_no_socket_is_opened(hub):
     hub(("hf://org/repo/one.safetensors", []))
     assert hub.asked == []
+
+
+def test_directories(hub):
+    network = ["network"]
+    answers = hub(
+        ("hf://org/repo/unet", []),
+        ("hf://org/repo/unet", network),
+        ("hf://org/repo@v1/unet/", network),
+        ("hf://org/repo/text", network),
+        ("hf://org/repo", network),
+        ("hf://org/repo/unet", []),
+        ("hf://org/repo/text", []),
+        ("hf://org/repo/nothing", network),
+    )
+    assert answers[0][0] == "not-allowed"
+    assert answers[1:4] == [["a"], ["a"], ["a", "b"]]
+    assert answers[4][0] == "several-checkpoints"
+    assert answers[5:7] == [["a"], ["a", "b"]]
+    assert answers[7][0] == "download"
+
+
+def test_shards_are_of_the_commit_of_their_index(hub):
+    hub(("hf://org/repo/text/model.safetensors.index.json", ["network"]))
+    assert any(f"/resolve/{COMMIT}/text/model-00002-of-00002.safetensors" in path for path in hub.asked)
+    assert not any("/resolve/main/text/model-00002-of-00002.safetensors" in path for path in hub.asked)
+
+
+def test_offline(hub):
+    network = ["network"]
+    hub(("hf://org/repo/one.safetensors", network), ("hf://org/repo/unet", network))
+    hub.asked.clear()
+    answers = hub(
+        ("hf://org/repo/one.safetensors", network),
+        ("hf://org/repo/unet", network),
+        ("hf://org/repo/two.safetensors", network),
+        HF_HUB_OFFLINE="1",
+    )
+    assert answers[:2] == [["a"], ["a"]]
+    assert "`HF_HUB_OFFLINE` is set" in answers[2][1]
+    assert hub.asked == []
+
+
+def test_a_hub_that_is_not_there(hub):
+    (answer,) = hub(("hf://org/repo/one.safetensors", ["network"]), HF_ENDPOINT="http://127.0.0.1:9", IMPATIENT="1")
+    assert answer[0] == "download"
+    assert "cannot be reached" in answer[1]
