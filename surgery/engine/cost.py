@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from surgery.engine.evaluation import nodes
+from surgery.engine.leaves import reach
 from surgery.engine.pool import BUDGET, workers
-from surgery.engine.scratch import LIMIT
-from surgery.engine.tasks import tasks_of
-from surgery.engine.values import nodes
+from surgery.engine.scratch import STEP
+from surgery.engine.tasks import tasks_in_memory, tasks_of
 from surgery.engine.window import WINDOW
 from surgery.plan import Cost, Plan
 from surgery.sinks.layout import Layout
@@ -45,14 +46,15 @@ def cost_of_layouts(layouts: Iterable[Layout]) -> Cost:
         tasks = tasks_of(made)
         read += sum(expr.spec.nbytes for expr in copied) + _read(made, [task.members for task in tasks])
         peak = max(peak, _together([task.memory for task in tasks]))
-    idle = sum(min(peak, LIMIT) for _ in range(1, workers()))
-    return Cost(read, sum(file.size for file in files), peak + idle + workers() * _BUFFER if files else 0)
+    # scratch memory is lent in steps
+    each = _BUFFER + (STEP if peak else 0)
+    return Cost(read, sum(file.size for file in files), peak + workers() * each if files else 0)
 
 
 def cost_in_memory(exprs: Iterable[TensorExpr]) -> Cost:
     """The cost of holding the values of some expressions, each once."""
     exprs = list(exprs)
-    tasks = tasks_of(exprs)
+    tasks = tasks_in_memory(exprs)
     results = sum(expr.spec.nbytes for expr in exprs)
     # what a task needs beyond its results
     beyond = [max(0, task.memory - sum(exprs[n].spec.nbytes for n in task.members)) for task in tasks]
@@ -73,13 +75,5 @@ def _read(exprs: list[TensorExpr], tasks: Iterable[Iterable[int]]) -> int:
             if isinstance(node, Stored):
                 total += node.spec.nbytes
             elif isinstance(node, Strided):
-                total += min(node.storage.length, _span(node))
+                total += min(node.storage.length, reach(node) * node.spec.dtype.size)
     return total
-
-
-def _span(expr: Strided) -> int:
-    """From the first to the last element, in bytes."""
-    if not expr.spec.numel:
-        return 0
-    last = sum((size - 1) * stride for size, stride in zip(expr.spec.shape, expr.strides, strict=True))
-    return (last + 1) * expr.spec.dtype.size

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from surgery.engine.evaluation import Failure, nodes
 from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles
-from surgery.engine.tasks import tasks_of
+from surgery.engine.tasks import tasks_in_memory
 from surgery.engine.threads import one_thread_each
-from surgery.engine.values import Failure, Values, explain, nodes
+from surgery.engine.values import Values, explain
 from surgery.tensors.expr import Held, TensorExpr
 from surgery.tensors.subject import Entry
 
@@ -45,7 +46,7 @@ def materialise(
     exprs = [entries[key].expr for key in named]
     with SourceFiles(sizes) as files:
         collector = _Collector(named, [entries[key] for key in named], files, share=share)
-        jobs = [Job(lambda m=task.members: collector.run(m), task.memory) for task in tasks_of(exprs)]  # type: ignore[misc]
+        jobs = [Job(lambda m=task.members: collector.run(m), task.memory) for task in tasks_in_memory(exprs)]  # type: ignore[misc]
         with one_thread_each():
             run_jobs(jobs)
     made = {id(expr): tensor for expr, tensor in zip(exprs, collector.tensors, strict=True)}

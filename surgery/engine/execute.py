@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surgery.engine.leaves import bytes_of_tensor, needs_torch, numpy_bytes
+from surgery.engine.evaluation import Failure
+from surgery.engine.flow import contents, needs_torch
+from surgery.engine.leaves import bytes_of_tensor
 from surgery.engine.reading import SourceFiles
 from surgery.engine.space import OpenFile
 from surgery.engine.stream import write_files
-from surgery.engine.values import Failure, Values, explain
+from surgery.engine.values import Values, explain
 from surgery.files.atomic import DirectoryDraft, Draft, FileDraft
 from surgery.files.signals import termination_raised
 from surgery.sinks.base import Progress, Written
@@ -101,9 +103,10 @@ def _written(target: Target, layout: Layout) -> Written:
 
 def _embedded(expr: TensorExpr, files: SourceFiles) -> bytes:
     """The bytes of a tensor that stands in the middle of other data."""
-    if not needs_torch(expr):
-        return bytes(numpy_bytes(expr, files))
     try:
+        if not needs_torch(expr):
+            (chunks,) = contents([expr], files)
+            return b"".join(chunks)
         return bytes(bytes_of_tensor(Values([expr], files).take(expr)))
     except Failure as failure:
         raise explain(failure, "an array of the checkpoint", ()) from failure.error

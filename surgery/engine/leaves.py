@@ -1,4 +1,4 @@
-"""Leaves of expressions as bytes and as tensors: read from files, taken from the caller, or initialised."""
+"""Leaves of expressions as arrays, tensors and bytes: read from files, taken from the caller, or initialised."""
 
 from __future__ import annotations
 
@@ -7,79 +7,88 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import escape, fail
 from surgery.engine.reading import SourceFiles
-from surgery.engine.scratch import Scratch, empty
+from surgery.engine.scratch import Scratch
+from surgery.engine.tiles import copy
+from surgery.tensors.dtype import DType
 from surgery.tensors.expr import Held, Initial, Stored, Strided, TensorExpr
+from surgery.tensors.spec import Spec
 
 if TYPE_CHECKING:
-    import numpy
     from torch import Tensor
 
-__all__ = ["bytes_of_tensor", "leaf_tensor", "needs_torch", "numpy_bytes"]
+    from surgery.ops.ways import Array
+
+__all__ = ["Swap", "array_of", "bytes_of_tensor", "element", "is_array", "leaf_tensor", "reach", "view_of"]
 
 #: producers may use random generators, which are drawn from one at a time
 _PRODUCING = threading.Lock()
 
 
-def needs_torch(expr: TensorExpr) -> bool:
-    """Whether the bytes of `expr` cannot be had from files or numpy alone."""
-    if isinstance(expr, Held):
-        return not _is_numpy(expr.tensor)
-    return not isinstance(expr, Stored | Strided)
-
-
-def _is_numpy(tensor: Any) -> bool:
+def is_array(tensor: Any) -> bool:
+    """Whether what a caller holds is an array of numpy."""
     return type(tensor).__module__.split(".")[0] == "numpy"
 
 
-def numpy_bytes(expr: TensorExpr, files: SourceFiles) -> memoryview:
-    """The bytes of a leaf that needs no torch, contiguous and little-endian."""
-    if isinstance(expr, Stored):
-        content = memoryview(bytearray(expr.spec.nbytes))
-        _read(expr, content, files)
-        return content
-    if isinstance(expr, Strided):
-        return _view(_gathered(expr, files))
-    assert isinstance(expr, Held), expr
-    import numpy
-
-    array = numpy.ascontiguousarray(expr.tensor)
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return _view(little.reshape(-1).view(numpy.uint8))
+def element(dtype: DType) -> str:
+    """What holds an element in an array whose elements are only moved: an unsigned integer of its size."""
+    return "c16" if dtype.size == 16 else f"u{dtype.size}"
 
 
-def _view(array: Any) -> memoryview:
-    """The bytes of a numpy array of bytes."""
-    return memoryview(array).cast("B") if array.size else memoryview(b"")
+def view_of(array: Array) -> memoryview:
+    """The bytes of a contiguous array."""
+    return memoryview(array.data).cast("B") if array.size else memoryview(b"")
 
 
-def _read(expr: Stored, view: memoryview, files: SourceFiles) -> None:
-    at = 0
-    for piece in expr.ranges:
-        files.read_into(piece, view[at : at + piece.length])
-        at += piece.length
+class Swap:
+    """A kernel that reverses the bytes of numbers of `size` bytes, parts of complex numbers among them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, block: Array) -> Array:
+        return block.view(f"u{self.size}").byteswap().view(block.dtype)
+
+    def finish(self) -> None:
+        pass
 
 
-def _gathered(expr: Strided, files: SourceFiles) -> numpy.ndarray[Any, Any]:
-    """The elements of a strided tensor in order, as little-endian bytes."""
-    import numpy
+def array_of(expr: TensorExpr, files: SourceFiles) -> tuple[Array, Swap | None]:
+    """A strided leaf, or an array that is held, as an array of opaque elements; and what puts its bytes in order.
 
-    size = expr.spec.dtype.size
-    shape = expr.spec.shape
-    if not expr.spec.numel:
-        return numpy.empty(0, numpy.uint8)
-    last = sum((length - 1) * stride for length, stride in zip(shape, expr.strides, strict=True))
-    first, length = expr.offset * size, (last + 1) * size
-    piece = expr.storage.part(first, length)
-    raw = numpy.empty(length, numpy.uint8)
-    files.read_into(piece, _view(raw))
+    Raises:
+        SurgeryError: codes ``source-changed`` and ``corrupt-checkpoint``.
+    """
     # complex numbers are pairs, each part in the byte order of the file
-    parts = 2 if expr.spec.dtype.kind == "complex" else 1
-    elements = raw.view(f"u{size // parts}") if size // parts > 1 else raw
-    step = size // parts
-    strides = (*(stride * size for stride in expr.strides), step)
-    gathered = numpy.lib.stride_tricks.as_strided(elements, (*shape, parts), strides)
-    ordered = gathered.byteswap() if expr.big_endian else numpy.ascontiguousarray(gathered)
-    return ordered.reshape(-1).view(numpy.uint8)
+    swap = Swap(expr.spec.dtype.size // (2 if expr.spec.dtype.kind == "complex" else 1))
+    if isinstance(expr, Strided):
+        return _strided(expr, files), swap if expr.big_endian and swap.size > 1 else None
+    import numpy
+
+    assert isinstance(expr, Held), expr
+    array = numpy.asarray(expr.tensor)
+    foreign = array.dtype.newbyteorder("<") != array.dtype
+    return array.view(element(expr.spec.dtype)), swap if foreign else None
+
+
+def reach(expr: Strided) -> int:
+    """How many elements lie from the first to the last of a strided tensor."""
+    if not expr.spec.numel:
+        return 0
+    return 1 + sum((length - 1) * stride for length, stride in zip(expr.spec.shape, expr.strides, strict=True))
+
+
+def _strided(expr: Strided, files: SourceFiles) -> Array:
+    import numpy
+
+    size, shape = expr.spec.dtype.size, expr.spec.shape
+    if not expr.spec.numel:
+        return numpy.empty(shape, element(expr.spec.dtype))
+    first, length = expr.offset * size, reach(expr) * size
+    whole = first == 0 and length == expr.storage.length
+    piece = expr.storage if whole else expr.storage.part(first, length)
+    raw = numpy.empty(reach(expr), element(expr.spec.dtype))
+    files.read_into(piece, view_of(raw))
+    return numpy.lib.stride_tricks.as_strided(raw, shape, [stride * size for stride in expr.strides])
 
 
 def leaf_tensor(expr: TensorExpr, files: SourceFiles, scratch: Scratch | None = None) -> Tensor:
@@ -88,7 +97,7 @@ def leaf_tensor(expr: TensorExpr, files: SourceFiles, scratch: Scratch | None = 
     Raises:
         SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``.
     """
-    if isinstance(expr, Held) and not _is_numpy(expr.tensor):
+    if isinstance(expr, Held) and not is_array(expr.tensor):
         if expr.spec.dtype.kind == "opaque":
             unusual: Tensor = expr.tensor
             return unusual
@@ -100,12 +109,35 @@ def leaf_tensor(expr: TensorExpr, files: SourceFiles, scratch: Scratch | None = 
         with _PRODUCING:
             produced: Tensor = expr.producer.produce(expr.name).detach()
             return produced
-    tensor = scratch.take(expr.spec) if scratch is not None else empty(expr.spec)
+    tensor = _room(expr.spec, scratch)
     if isinstance(expr, Stored):
-        _read(expr, bytes_of_tensor(tensor), files)
-    else:
-        bytes_of_tensor(tensor)[:] = numpy_bytes(expr, files)
+        files.read_all(expr.ranges, bytes_of_tensor(tensor))
+    elif tensor.numel():
+        _order(expr, files, bytes_of_tensor(tensor))
     return tensor
+
+
+def _order(expr: TensorExpr, files: SourceFiles, view: memoryview) -> None:
+    """Put the elements of a leaf that is no contiguous tensor in order."""
+    import numpy
+
+    array, swap = array_of(expr, files)
+    ordered = numpy.frombuffer(view, array.dtype)
+    copy(ordered.reshape(array.shape), array)
+    if swap is not None:
+        ordered[:] = swap(ordered)
+
+
+def _room(spec: Spec, scratch: Scratch | None) -> Tensor:
+    """An uninitialised contiguous tensor."""
+    import torch
+
+    from surgery.ops.arithmetic import torch_dtype
+
+    dtype = torch_dtype(spec.dtype.name)
+    if scratch is None or not spec.numel:
+        return torch.empty(spec.shape, dtype=dtype)
+    return torch.from_numpy(scratch.take(spec.nbytes)).view(dtype).view(spec.shape)
 
 
 def bytes_of_tensor(tensor: Tensor, scratch: Scratch | None = None) -> memoryview:
@@ -121,10 +153,10 @@ def bytes_of_tensor(tensor: Tensor, scratch: Scratch | None = None) -> memoryvie
     try:
         plain = tensor.detach().cpu().resolve_conj().resolve_neg()
         if not plain.is_contiguous():
-            plain = scratch.take(spec_of(plain)).copy_(plain) if scratch is not None else plain.contiguous()
+            plain = _room(spec_of(plain), scratch).copy_(plain)
         # with one element or none a contiguous tensor may have any stride (an expanded one has 0)
         flat = plain.as_strided((plain.numel(),), (1,))
-        return _view(flat.view(torch.uint8).numpy())
+        return view_of(flat.view(torch.uint8).numpy())
     except (RuntimeError, TypeError) as error:
         what = f"{escape(type(tensor).__name__)}, {tensor.dtype}"
         raise fail("execution", f"the bytes of a tensor cannot be had ({what}): {error}", cause=error) from error

@@ -80,6 +80,13 @@ class SourceFiles:
         if piece.crc is not None and crc != piece.crc:
             raise damaged(piece)
 
+    def read_all(self, ranges: Iterable[ByteRange], view: memoryview) -> None:
+        """Fill `view` with the bytes of `ranges`, one after the other, as `read_into` does."""
+        at = 0
+        for piece in ranges:
+            self.read_into(piece, view[at : at + piece.length])
+            at += piece.length
+
     def chunks(self, ranges: Iterable[ByteRange], buffer: memoryview) -> Iterator[memoryview]:
         """The bytes of `ranges`, in order, always a `buffer` full but for the last; each is valid until the next.
 

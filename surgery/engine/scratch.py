@@ -2,51 +2,83 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from surgery.engine.pool import BUDGET
+
 if TYPE_CHECKING:
-    from torch import Tensor
+    from surgery.ops.ways import Array
 
-    from surgery.tensors.spec import Spec
+__all__ = ["STEP", "Scratch", "Scratches"]
 
-__all__ = ["LIMIT", "Scratch", "empty"]
-
-#: the most bytes that a thread keeps for later
-LIMIT = 128 << 20
+#: memory is lent in multiples of this
+STEP = 4 << 20
 _ALIGNMENT = 64
 
 
 class Scratch:
-    """Room for the tensors of one task at a time. What was taken is valid until `reset`."""
+    """Room for what one task computes with; what is taken is valid as long as it is lent.
 
-    def __init__(self) -> None:
-        self._memory: Tensor | None = None
+    Args:
+        memory: bytes to take from; what does not fit there is fresh memory.
+    """
+
+    def __init__(self, memory: Array | None = None) -> None:
+        self._memory = memory
         self._used = 0
 
-    def reset(self) -> None:
-        """Begin the next task: room for what the last one asked for is kept, up to the limit."""
-        if self._used > (self._memory.nbytes if self._memory is not None else 0):
-            import torch
-
-            self._memory = None
-            self._memory = torch.empty(min(self._used, LIMIT), dtype=torch.uint8)
-        self._used = 0
-
-    def take(self, spec: Spec) -> Tensor:
-        """An uninitialised contiguous tensor: in the memory that is kept if there is room, else a fresh one."""
-        from surgery.ops.arithmetic import torch_dtype
+    def take(self, nbytes: int) -> Array:
+        """So many bytes, not initialised, aligned for every element type."""
+        import numpy
 
         begin = self._used
-        self._used += -(-spec.nbytes // _ALIGNMENT) * _ALIGNMENT
-        if self._memory is None or self._used > self._memory.nbytes:
-            return empty(spec)
-        return self._memory[begin : begin + spec.nbytes].view(torch_dtype(spec.dtype.name)).view(spec.shape)
+        end = begin + -(-nbytes // _ALIGNMENT) * _ALIGNMENT
+        if self._memory is None or end > self._memory.nbytes:
+            return numpy.empty(nbytes, numpy.uint8)
+        self._used = end
+        return self._memory[begin : begin + nbytes]
 
 
-def empty(spec: Spec) -> Tensor:
-    """An uninitialised contiguous tensor, in memory of its own."""
-    import torch
+class Scratches:
+    """Lends scratch memory to tasks that run side by side.
 
-    from surgery.ops.arithmetic import torch_dtype
+    What comes back is kept for tasks of about the same size, as long as all stays within a budget together.
+    """
 
-    return torch.empty(spec.shape, dtype=torch_dtype(spec.dtype.name))
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
+        self._lock = threading.Lock()
+        self._lent = 0
+        self._kept: list[Array] = []
+
+    @contextmanager
+    def lend(self, nbytes: int) -> Iterator[Scratch]:
+        """Room for a task that takes at most `nbytes`."""
+        memory = self._found(-(-nbytes // STEP) * STEP)
+        try:
+            yield Scratch(memory)
+        finally:
+            with self._lock:
+                self._lent -= memory.nbytes
+                self._kept.append(memory)
+                self._drop()
+
+    def _found(self, nbytes: int) -> Array:
+        import numpy
+
+        with self._lock:
+            self._lent += nbytes
+            for number, memory in enumerate(self._kept):
+                if memory.nbytes == nbytes:
+                    return self._kept.pop(number)
+            self._drop()
+        # its pages are there when they are first touched, and not before
+        return numpy.empty(nbytes, numpy.uint8)
+
+    def _drop(self) -> None:
+        """Let go of what has been kept for longest, until all is within the budget."""
+        while self._kept and self._lent + sum(memory.nbytes for memory in self._kept) > self._budget:
+            self._kept.pop(0)

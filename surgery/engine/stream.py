@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from surgery.engine.checksum import combine
-from surgery.engine.leaves import bytes_of_tensor, needs_torch, numpy_bytes
+from surgery.engine.evaluation import Failure
+from surgery.engine.flow import contents, needs_torch
+from surgery.engine.leaves import bytes_of_tensor
 from surgery.engine.parts import Copy, Part, windows
 from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles, pread_into
-from surgery.engine.scratch import Scratch
+from surgery.engine.scratch import Scratches
 from surgery.engine.sharing import Sharing
 from surgery.engine.space import OpenFile, check_space
-from surgery.engine.tasks import tasks_of
+from surgery.engine.tasks import Task, tasks_of
 from surgery.engine.threads import one_thread_each
-from surgery.engine.values import Failure, Values, explain
+from surgery.engine.values import Values, explain
 from surgery.engine.window import WINDOW, Window
 from surgery.files.failures import output_errors
 from surgery.files.writer import FileWriter
@@ -39,6 +41,7 @@ class _Means:
     def __init__(self, files: SourceFiles, progress: Progress) -> None:
         self.files = files
         self.sharing = Sharing()
+        self.scratches = Scratches()
         self._progress = progress
         self._lock = threading.Lock()
         self._of_thread = threading.local()
@@ -47,14 +50,6 @@ class _Means:
         """Count bytes that were written."""
         with self._lock:
             self._progress(count)
-
-    def scratch(self) -> Scratch:
-        """The memory that this thread uses again and again, ready for a task."""
-        kept: Scratch | None = getattr(self._of_thread, "scratch", None)
-        if kept is None:
-            kept = self._of_thread.scratch = Scratch()
-        kept.reset()
-        return kept
 
     def window(self) -> Window:
         """The memory from which this thread writes."""
@@ -87,7 +82,7 @@ class _Writer:
         made = [(n, t) for n, t in enumerate(self._file.layout.tensors) if not isinstance(t.expr, Stored)]
         for task in tasks_of([tensor.expr for _, tensor in made]):
             members = [made[number] for number in task.members]
-            yield Job(lambda members=members: self._compute(members), task.memory)  # type: ignore[misc]
+            yield Job(lambda task=task, members=members: self._compute(task, members), task.memory)  # type: ignore[misc]
         for record in self._records():
             yield Job(lambda record=record: self._means.files.check(record))  # type: ignore[misc]
         gathered = list(windows(self._parts, WINDOW))
@@ -195,30 +190,41 @@ class _Writer:
         if wanted:
             copy.parts[start] = (crc, len(view))
 
-    def _compute(self, members: Sequence[tuple[int, Placed]]) -> None:
-        scratch = self._means.scratch()
-        values = Values((t.expr for _, t in members if needs_torch(t.expr)), self._means.files, scratch)
-        for number, tensor in members:
-            try:
-                if needs_torch(tensor.expr):
-                    content = bytes_of_tensor(values.take(tensor.expr), scratch)
-                else:
-                    content = numpy_bytes(tensor.expr, self._means.files)
-            except Failure as failure:
-                raise explain(failure, tensor.key, tensor.trail) from failure.error
-            assert len(content) == tensor.expr.spec.nbytes, f"{tensor.key} is as long as planned"
-            self._checksums[number] = self._put(content, tensor.offset)
+    def _compute(self, task: Task, members: Sequence[tuple[int, Placed]]) -> None:
+        with self._means.scratches.lend(task.memory) as scratch:
+            exprs = [tensor.expr for _, tensor in members]
+            by_torch = {expr for expr in exprs if needs_torch(expr)}
+            flows = contents((expr for expr in exprs if expr not in by_torch), self._means.files, scratch)
+            values = Values((expr for expr in exprs if expr in by_torch), self._means.files, scratch)
+            for number, tensor in members:
+                try:
+                    if tensor.expr in by_torch:
+                        chunks = iter([bytes_of_tensor(values.take(tensor.expr), scratch)])
+                    else:
+                        chunks = next(flows)
+                    self._checksums[number] = self._put(chunks, tensor)
+                except Failure as failure:
+                    raise explain(failure, tensor.key, tensor.trail) from failure.error
 
-    def _put(self, content: memoryview, offset: int) -> int:
-        """Write what was computed by way of the window; its checksum if it is needed, else 0."""
-        crc = 0
-        for begin in range(0, len(content), WINDOW):
-            piece = content[begin : begin + WINDOW]
-            memory = self._means.window().at(offset + begin, len(piece))
-            memory[:] = piece
-            if self._summed:
-                crc = zlib.crc32(memory, crc)
-            self._write(memory, offset + begin)
+    def _put(self, chunks: Iterable[memoryview], tensor: Placed) -> int:
+        """Write what is computed by way of the window; its checksum if it is needed, else 0."""
+        length = tensor.expr.spec.nbytes
+        crc = at = begin = 0
+        memory = memoryview(b"")
+        for chunk in chunks:
+            while chunk:
+                if at == len(memory):
+                    memory = self._means.window().at(tensor.offset + begin, min(WINDOW, length - begin))
+                    at = 0
+                piece = chunk[: len(memory) - at]
+                memory[at : at + len(piece)] = piece
+                if self._summed:
+                    crc = zlib.crc32(piece, crc)
+                at, chunk = at + len(piece), chunk[len(piece) :]
+                if at == len(memory):
+                    self._write(memory, tensor.offset + begin)
+                    begin += at
+        assert begin == length, f"{tensor.key} is as long as planned"
         return crc
 
     def _write(self, content: memoryview | bytes, offset: int) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from surgery.engine.values import group_of, nodes
-from surgery.tensors.expr import Computed, Held, TensorExpr
+from surgery.engine.evaluation import group_of, nodes
+from surgery.engine.flow import needs_torch
+from surgery.engine.memory import memory_of_flows, memory_of_values
+from surgery.tensors.expr import Computed, TensorExpr
 
-__all__ = ["Task", "memory_of", "tasks_of"]
+__all__ = ["Task", "memory_of", "tasks_in_memory", "tasks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,23 @@ class Task:
 
 
 def tasks_of(exprs: Sequence[TensorExpr]) -> list[Task]:
-    """The tasks of some expressions, in the order of their first members."""
+    """The tasks of some expressions, in the order of their first members, when their bytes are written."""
+    return [Task(members, memory_of(exprs[n] for n in members)) for members in _groups(exprs)]
+
+
+def tasks_in_memory(exprs: Sequence[TensorExpr]) -> list[Task]:
+    """The same when their values are wanted as tensors: all of them by torch."""
+    return [Task(members, memory_of_values(exprs[n] for n in members)) for members in _groups(exprs)]
+
+
+def memory_of(exprs: Iterable[TensorExpr]) -> int:
+    """A bound on the memory to evaluate some expressions together, each without torch if it can be."""
+    roots = list(exprs)
+    by_torch = {expr for expr in roots if needs_torch(expr)}
+    return memory_of_flows(expr for expr in roots if expr not in by_torch) + memory_of_values(by_torch)
+
+
+def _groups(exprs: Sequence[TensorExpr]) -> list[tuple[int, ...]]:
     owner: dict[Hashable, int] = {}
     parent = list(range(len(exprs)))
 
@@ -41,23 +59,4 @@ def tasks_of(exprs: Sequence[TensorExpr]) -> list[Task]:
     groups: dict[int, list[int]] = {}
     for number in range(len(exprs)):
         groups.setdefault(find(number), []).append(number)
-    return [Task(tuple(members), memory_of(exprs[n] for n in members)) for members in groups.values()]
-
-
-def memory_of(exprs: Iterable[TensorExpr]) -> int:
-    """A bound on the memory to evaluate some expressions together, as if nothing were freed before the end.
-
-    Results may be views that keep their inputs alive, and may have to be made contiguous; operations on 16-bit numbers
-    compute in 32 bits.
-    """
-    roots = list(exprs)
-    total = scratch = 0
-    for node in nodes(roots):
-        if isinstance(node, Computed):
-            results = node.operation.infer(tuple(i.spec for i in node.inputs), node.outputs)
-            total += sum(spec.nbytes for spec in results)
-            scratch = max(scratch, sum(4 * spec.numel for spec in results if spec.dtype.size == 2))
-        elif not isinstance(node, Held):
-            total += node.spec.nbytes
-    copied = max((root.spec.nbytes for root in roots if isinstance(root, Computed)), default=0)
-    return total + scratch + copied
+    return [tuple(members) for members in groups.values()]

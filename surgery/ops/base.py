@@ -21,6 +21,8 @@ from surgery.tensors.spec import Spec
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from surgery.ops.ways import Way
+
 __all__ = ["Op", "OpError", "floats"]
 
 SomeOp = TypeVar("SomeOp", bound="Op")
@@ -106,6 +108,13 @@ class Op:
             OpError: the values are not fit, as when a cast would overflow.
         """
         raise NotImplementedError
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way | None:
+        """How the same results come about on numpy arrays, for inputs that `infer` accepts; None where only torch can.
+
+        Asked while planning, so that this itself imports neither numpy nor torch.
+        """
+        return None
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         """The results as byte ranges of the same files, or None where bytes have to be computed."""

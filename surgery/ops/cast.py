@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, torch_dtype
 from surgery.ops.base import Op
+from surgery.ops.casts import CastKernel, castable
 from surgery.ops.checks import single
+from surgery.ops.ways import Elementwise, Views, Way
 from surgery.tensors.dtype import DType, casts_exactly
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
@@ -42,6 +44,14 @@ class Cast(Op):
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return [convert(self.name, inputs[0], torch_dtype(self.dtype.name))]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way | None:
+        source = inputs[0].dtype
+        if source == self.dtype:
+            return Views(lambda array: [array])
+        if not castable(source, self.dtype):
+            return None
+        return Elementwise(lambda: CastKernel(self.name, source, self.dtype))
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return (relabel(inputs[0], inputs[0].spec),) if inputs[0].spec.dtype == self.dtype else None

@@ -9,7 +9,8 @@ from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, single
 from surgery.ops.concat import Concat
-from surgery.ops.split import cut_up
+from surgery.ops.split import cut_up, views_of
+from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.spec import Spec, format_shape
 
@@ -53,6 +54,9 @@ class Chunk(Op):
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return list(inputs[0].chunk(outputs, self.dim))
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        return Views(lambda array: views_of(array, self.dim, self.infer(inputs, outputs)))
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return cut_up(inputs[0], self.dim, self.infer((inputs[0].spec,), outputs))

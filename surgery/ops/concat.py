@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, one_result, same_dtype, several, shapes
+from surgery.ops.ways import Assembly, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import interleave
 from surgery.tensors.spec import Spec
@@ -62,6 +63,11 @@ class Concat(Op):
         import torch
 
         return [torch.cat(inputs, self.dim)]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        from surgery.ops.split import views_of
+
+        return Assembly(lambda arrays, result: zip(views_of(result, self.dim, inputs), arrays, strict=True))
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         (spec,) = self.infer(tuple(stored.spec for stored in inputs), outputs)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from surgery.ops.base import OpError
 from surgery.suggest import did_you_mean
 from surgery.tensors.spec import format_shape
 
-__all__ = ["Solved", "check", "solve"]
+if TYPE_CHECKING:
+    from surgery.ops.ways import Array
+
+__all__ = ["Solved", "arranged", "check", "solve"]
 
 Kind = Literal["rearrange", "repeat", "reduce"]
 Groups = tuple[tuple[str, ...], ...]
@@ -165,3 +168,15 @@ def _solve_group(
         )
     if open_axes:
         sizes[open_axes[0]] = size // known
+
+
+def arranged(array: Array, solved: Solved) -> Array:
+    """The elements of a rearrangement or repetition in their order, each axis a dimension; a view if it can be."""
+    import numpy
+
+    left = [axis for group in solved.left for axis in group if solved.sizes[axis] != 1]
+    right = [axis for group in solved.right for axis in group if solved.sizes[axis] != 1]
+    split = array.reshape([solved.sizes[axis] for axis in left])
+    there = split.transpose([left.index(axis) for axis in right if axis in left])
+    with_new = there[tuple(slice(None) if axis in left else None for axis in right)]
+    return numpy.broadcast_to(with_new, [solved.sizes[axis] for axis in right])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, single
+from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
 from surgery.tensors.spec import Spec, format_shape
@@ -44,6 +45,9 @@ class Transpose(Op):
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return [inputs[0].transpose(self.a, self.b)]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        return Views(lambda array: [array.swapaxes(self.a, self.b)])
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return _reordered(self, inputs[0], self._order(inputs[0].spec))
@@ -84,6 +88,9 @@ class Permute(Op):
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return [inputs[0].permute(self.dims)]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        return Views(lambda array: [array.transpose(self.dims)])
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return _reordered(self, inputs[0], self._order(inputs[0].spec))

@@ -9,7 +9,8 @@ from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, widened
 from surgery.ops.base import Op
 from surgery.ops.checks import FLOATS, INTEGERS, computable, single
-from surgery.ops.patterns import check, solve
+from surgery.ops.patterns import arranged, check, solve
+from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
 from surgery.tensors.spec import Spec
@@ -46,6 +47,10 @@ class Rearrange(Op):
         import einops
 
         return [einops.rearrange(inputs[0], self.pattern, **dict(self.axes))]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        solved = solve("rearrange", self.pattern, self.axes, inputs[0].shape)
+        return Views(lambda array: [arranged(array, solved)])
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         spec = inputs[0].spec
@@ -89,6 +94,10 @@ class Repeat(Op):
         import einops
 
         return [einops.repeat(inputs[0], self.pattern, **dict(self.axes))]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        solved = solve("repeat", self.pattern, self.axes, inputs[0].shape)
+        return Views(lambda array: [arranged(array, solved)])
 
 
 @OPS.register("reduce")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, single
+from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
 from surgery.tensors.spec import Spec, format_shape
@@ -26,6 +27,9 @@ class _View(Op):
         from surgery.ops.arithmetic import spec_of
 
         return [inputs[0].reshape(self.infer((spec_of(inputs[0]),), 1)[0].shape)]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        return Views(lambda array: [array])
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return (relabel(inputs[0], self.infer((inputs[0].spec,), outputs)[0]),)

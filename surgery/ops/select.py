@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, single
+from surgery.ops.ways import Assembly, Views, Way, along
 from surgery.tensors.expr import Stored
-from surgery.tensors.ranges import parts
+from surgery.tensors.ranges import parts, runs_of
 from surgery.tensors.spec import Spec, format_shape
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from surgery.ops.ways import Array
 
 
 @OPS.register("select")
@@ -59,6 +63,17 @@ class Select(Op):
         dim, places = self._places(spec_of(inputs[0]))
         return [inputs[0][(slice(None),) * dim + (torch.tensor(places),)]]
 
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        dim, places = self._places(inputs[0])
+
+        def pieces(arrays: list[Array], result: Array) -> Iterator[tuple[Array, Array]]:
+            at = 0
+            for first, count in runs_of(places):
+                yield result[along(dim, slice(at, at + count))], arrays[0][along(dim, slice(first, first + count))]
+                at += count
+
+        return Assembly(pieces)
+
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         dim, places = self._places(inputs[0].spec)
         part = parts(inputs[0], dim, places, self.infer((inputs[0].spec,), outputs)[0])
@@ -95,6 +110,10 @@ class Flip(Op):
         from surgery.ops.arithmetic import bits
 
         return [bits(inputs[0]).flip(self.dim).view(inputs[0].dtype)]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        where = along(dimension(self, self.dim, inputs[0]), slice(None, None, -1))
+        return Views(lambda array: [array[where]])
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         spec = inputs[0].spec

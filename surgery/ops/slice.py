@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, positive, single
+from surgery.ops.ways import Views, Way, along
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import parts
 from surgery.tensors.spec import Spec, format_shape
@@ -62,6 +63,11 @@ class Slice(Op):
         dim, indices = self._indices(spec_of(inputs[0]))
         where = slice(indices.start, indices.stop, indices.step)
         return [inputs[0][(slice(None),) * dim + (where,)]]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        dim, indices = self._indices(inputs[0])
+        where = along(dim, slice(indices.start, indices.stop, indices.step))
+        return Views(lambda array: [array[where]])
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         dim, indices = self._indices(inputs[0].spec)

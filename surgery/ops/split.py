@@ -9,12 +9,15 @@ from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, single
 from surgery.ops.concat import Concat
+from surgery.ops.ways import Views, Way, along
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import parts
 from surgery.tensors.spec import Spec, format_shape
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from surgery.ops.ways import Array
 
 
 @OPS.register("split")
@@ -55,6 +58,9 @@ class Split(Op):
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return list(inputs[0].split_with_sizes(list(self.sizes), self.dim))
 
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        return Views(lambda array: views_of(array, self.dim, self.infer(inputs, outputs)))
+
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return cut_up(inputs[0], self.dim, self.infer((inputs[0].spec,), outputs))
 
@@ -74,3 +80,14 @@ def cut_up(stored: Stored, dim: int, results: tuple[Spec, ...]) -> tuple[Stored,
         found.append(part)
         start += spec.shape[dim]
     return tuple(found)
+
+
+def views_of(array: Array, dim: int, results: tuple[Spec, ...]) -> list[Array]:
+    """The same of an array."""
+    dim %= array.ndim
+    found: list[Array] = []
+    start = 0
+    for spec in results:
+        found.append(array[along(dim, slice(start, start + spec.shape[dim]))])
+        start += spec.shape[dim]
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import dimension, one_result, same_dtype, several, shapes, single
+from surgery.ops.ways import Assembly, Views, Way, along
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import interleave, parts
 from surgery.tensors.spec import Spec, format_shape
@@ -47,6 +48,10 @@ class Stack(Op):
 
         return [torch.stack(inputs, self.dim)]
 
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        dim = dimension(self, self.dim, inputs[0], new=True)
+        return Assembly(lambda arrays, result: ((result[along(dim, i)], array) for i, array in enumerate(arrays)))
+
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         (spec,) = self.infer(tuple(stored.spec for stored in inputs), outputs)
         joined = interleave(inputs, self.dim % len(spec.shape), spec)
@@ -84,6 +89,10 @@ class Unstack(Op):
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return list(inputs[0].unbind(self.dim))
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
+        dim = dimension(self, self.dim, inputs[0])
+        return Views(lambda array: [array[along(dim, i)] for i in range(outputs)])
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         results = self.infer((inputs[0].spec,), outputs)

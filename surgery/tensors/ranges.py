@@ -15,7 +15,7 @@ from math import prod
 from surgery.tensors.expr import ByteRange, Stored
 from surgery.tensors.spec import Spec
 
-__all__ = ["cut", "interleave", "merge", "parts", "relabel"]
+__all__ = ["cut", "interleave", "merge", "parts", "relabel", "runs_of"]
 
 #: so many runs are always worth it; more of them only where they are `_LONG` bytes on average
 _FEW, _LONG = 64, 65_536
@@ -76,7 +76,7 @@ def parts(stored: Stored, dim: int, indices: Iterable[int], spec: Spec) -> Store
     """
     shape = stored.spec.shape
     outer, inner = prod(shape[:dim]), prod(shape[dim + 1 :]) * stored.spec.dtype.size
-    runs = _runs(indices)
+    runs = runs_of(indices)
     if not _worth(outer * len(runs), spec.nbytes):
         return None
     cutter, stride = _Cutter(stored.ranges), shape[dim] * inner
@@ -105,7 +105,7 @@ def _worth(runs: int, nbytes: int) -> bool:
     return runs <= _FEW or nbytes >= runs * _LONG
 
 
-def _runs(indices: Iterable[int]) -> list[tuple[int, int]]:
+def runs_of(indices: Iterable[int]) -> list[tuple[int, int]]:
     """Runs of consecutive indices, each as its first one and their number."""
     if isinstance(indices, range) and indices.step == 1:
         return [(indices.start, len(indices))]
