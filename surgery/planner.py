@@ -11,6 +11,7 @@ from surgery.engine.cost import cost_of
 from surgery.garbage import without_collection
 from surgery.opening import open_sources
 from surgery.optimizers import follow_optimizers
+from surgery.permissions import permissions
 from surgery.plan import Plan
 from surgery.planning.context import Context
 from surgery.rest import rest_remarks
@@ -49,7 +50,7 @@ def make_plan(
         SurgeryError: everything that is wrong.
     """
     context = Context(
-        seed=bound.seed, allow=frozenset(allow), directory=Path(recipe.directory), given=dict(given or {})
+        seed=bound.seed, allow=permissions(allow), directory=Path(recipe.directory), given=dict(given or {})
     )
     wanted = bound.outputs if outputs is None else outputs
     subject = _result(bound, wanted, context)

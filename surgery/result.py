@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from surgery.diagnostics import fail
-from surgery.tensors.expr import Held, leaves
+from surgery.tensors.expr import Held, Stored, Strided, leaves
 from surgery.tensors.spec import format_shape
 
 if TYPE_CHECKING:
@@ -99,12 +99,21 @@ class Result:
         replaced = {
             os.path.realpath(w.path / name if w.path.is_dir() else w.path) for w in self.written for name in w.files
         }
-        for file in self.plan.files:
+        for file in self._sources():
             if os.path.realpath(file) in replaced:
                 note = "load the output instead, or write it elsewhere"
                 raise fail(
                     "source-changed", f"`{file}` was replaced by the output: its tensors are gone", notes=(note,)
                 )
+
+    def _sources(self) -> Iterator[str]:
+        """The files that tensors of the result are read from."""
+        for entry in self.plan.subject.entries.values():
+            for leaf in leaves(entry.expr):
+                pieces = leaf.ranges if isinstance(leaf, Stored) else ()
+                yield from (piece.path for piece in pieces)
+                if isinstance(leaf, Strided):
+                    yield leaf.storage.path
 
     def __repr__(self) -> str:
         return self.report.rstrip("\n")

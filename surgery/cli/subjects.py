@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from surgery.diagnostics import SurgeryError, fail
 from surgery.formats import read
 from surgery.formats.entries import ROOT, candidates, choose
+from surgery.permissions import permissions
 from surgery.places import Place, locate
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
@@ -26,7 +27,7 @@ _MODEL = "torchvision:"
 
 def context_of(allow: Iterable[str]) -> Context:
     """The surroundings of a command: paths are relative to where the caller stands."""
-    return Context(allow=frozenset(allow), directory=Path.cwd())
+    return Context(allow=permissions(allow), directory=Path.cwd())
 
 
 def inspection_of(path: str, *, entry: str | None, allow: Iterable[str]) -> Inspection:

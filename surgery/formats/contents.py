@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -110,6 +110,7 @@ class Checkpoint:
         files: every file that was opened, with its size in bytes.
         traits: what else is known of a tensor, for those that are not plain tensors on the CPU.
         shown: the path as it was given, for messages.
+        names: every class and function that its pickle names, as module and name, used or not.
     """
 
     path: str
@@ -119,6 +120,7 @@ class Checkpoint:
     files: Mapping[str, int] = field(default_factory=dict)
     traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)
     shown: str = ""
+    names: Collection[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from surgery.garbage import without_collection
 from surgery.limits import limits
 from surgery.registry import Registry
 
-__all__ = ["FORMATS", "Format", "is_checkpoint", "read"]
+__all__ = ["FORMATS", "Format", "is_checkpoint", "read", "read_file"]
 
 
 class Format:
@@ -66,7 +66,17 @@ def read(path: str | os.PathLike[str], *, name: str | None = None) -> Checkpoint
 
         inside = the_checkpoint_in(path, name)
         return read(inside, name=os.path.join(name, inside.name))
-    with open_file(path, name) as file, without_collection():
+    with open_file(path, name) as file:
+        return read_file(file)
+
+
+def read_file(file: File) -> Checkpoint:
+    """The same of a file that is open.
+
+    Raises:
+        SurgeryError: as `read`, the missing file apart.
+    """
+    with without_collection():
         return _format_of(file).read(file, limits())
 
 

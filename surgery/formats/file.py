@@ -19,7 +19,7 @@ from surgery.tensors.spec import format_bytes
 if TYPE_CHECKING:
     from surgery.formats.archive import Archive
 
-__all__ = ["File", "corrupt", "open_file", "unreadable"]
+__all__ = ["File", "Snapshot", "corrupt", "open_file", "unreadable"]
 
 
 class File:
@@ -86,6 +86,17 @@ class File:
         from surgery.formats.archive import read_archive
 
         return read_archive(self) if self.head.startswith(b"PK\x03\x04") else None
+
+
+class Snapshot(File):
+    """A file as it was when all of it was read into memory: nobody can change it any more."""
+
+    def __init__(self, content: bytes, path: str, name: str) -> None:
+        super().__init__(-1, path, name, len(content))
+        self._content = content
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._content[offset : offset + max(0, length)] if offset >= 0 else b""
 
 
 @contextmanager

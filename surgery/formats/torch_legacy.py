@@ -8,7 +8,7 @@ the sizes of the storages alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from surgery.formats.contents import Checkpoint, Placeholder, Storage
@@ -52,9 +52,11 @@ class TorchLegacy(Format):
         arrays = Arrays(tensors, limits)
         builders = {**tensors.builders, **arrays.builders}
         with reading(file):
-            tree = read_legacy(InFile(file), builders, arrays.finishers, limits)
+            names: set[tuple[str, str]] = set()
+            tree = read_legacy(InFile(file), builders, arrays.finishers, limits, names)
             metadata = _record(InFile(file), limits)
-        return Checkpoint(file.path, "torch-legacy", tree, metadata, {file.path: file.size}, tensors.traits, file.name)
+        files, traits = {file.path: file.size}, tensors.traits
+        return Checkpoint(file.path, "torch-legacy", tree, metadata, files, traits, file.name, sorted(names))
 
 
 def read_legacy(
@@ -62,17 +64,20 @@ def read_legacy(
     builders: Mapping[tuple[str, str], Builder],
     finishers: Mapping[tuple[str, str], Finisher],
     limits: Limits,
+    names: set[tuple[str, str]] | None = None,
 ) -> Any:
-    """The object of a legacy file, its tensors descriptions.
+    """The object of a legacy file, its tensors descriptions; what its pickles name is added to `names`.
 
     Raises:
         Malformed: it is broken.
     """
-    big_endian, start = _preamble(stream, limits)
+    big_endian, start, named = _preamble(stream, limits)
     declared: dict[str, tuple[int, int]] = {}
     first = _machine(stream, _NO_TENSORS, {}, _note(declared), start, limits)
     first.load()
     keys = first.load()
+    if names is not None:
+        names.update(named, first.globals)
     places = _places(stream, keys, declared, first.position, big_endian)
 
     def place(key: str, nbytes: int) -> ByteRange:
@@ -95,13 +100,13 @@ def _machine(
     )
 
 
-def _preamble(stream: Stream, limits: Limits) -> tuple[bool, int]:
-    """Whether the file is big-endian, and where the object's pickle begins."""
-    system, start = _system(stream, limits)
+def _preamble(stream: Stream, limits: Limits) -> tuple[bool, int, Collection[tuple[str, str]]]:
+    """Whether the file is big-endian, where the object's pickle begins, and what the preamble names."""
+    system, start, named = _system(stream, limits)
     little = system.get("little_endian", True)
     if not isinstance(little, bool):
         raise Malformed("it does not say what its byte order is")
-    return not little, start
+    return not little, start, named
 
 
 def _record(stream: Stream, limits: Limits) -> dict[str, str]:
@@ -110,8 +115,8 @@ def _record(stream: Stream, limits: Limits) -> dict[str, str]:
     return {RECORD: record} if isinstance(record, str) else {}
 
 
-def _system(stream: Stream, limits: Limits) -> tuple[Mapping[Any, Any], int]:
-    """What the file says of the machine that wrote it, and where that ends."""
+def _system(stream: Stream, limits: Limits) -> tuple[Mapping[Any, Any], int, Collection[tuple[str, str]]]:
+    """What the file says of the machine that wrote it, where that ends, and what was named up to there."""
     machine = _machine(stream, {}, {}, _no_storage, 0, limits)
     number, version, system = machine.load(), machine.load(), machine.load()
     if number != _NUMBER:
@@ -120,7 +125,7 @@ def _system(stream: Stream, limits: Limits) -> tuple[Mapping[Any, Any], int]:
         raise Malformed(f"it is of the version {version!r}, and {_VERSION} is known")
     if not isinstance(system, dict):
         raise Malformed("it does not say what its byte order is")
-    return system, machine.position
+    return system, machine.position, machine.globals
 
 
 def _no_storage(identifier: Any) -> Any:

@@ -6,6 +6,7 @@ After ``torch/serialization.py`` (``_save``, ``_load``). All entries lie in one 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from surgery.formats.archive import Archive
@@ -40,12 +41,12 @@ class TorchZip(Format):
         assert archive is not None
         folder = _folder(file, archive)
         with reading(file):
-            tree, tensors = _Reader(file, archive, folder, limits).read()
+            tree, tensors, names = _Reader(file, archive, folder, limits).read()
         name, traits = "torch", tensors.traits
         if f"{folder}constants.pkl" in archive.members:
             name, traits = "torchscript", add_kinds(archive, folder, tree, traits)
         metadata = _record(archive, folder)
-        return Checkpoint(file.path, name, tree, metadata, {file.path: file.size}, traits, file.name)
+        return Checkpoint(file.path, name, tree, metadata, {file.path: file.size}, traits, file.name, names)
 
 
 def _is_pickle(name: str) -> bool:
@@ -77,8 +78,8 @@ class _Reader:
         self._folder = folder
         self._limits = limits
 
-    def read(self) -> tuple[Any, Tensors]:
-        """The tree, and what made its tensors."""
+    def read(self) -> tuple[Any, Tensors, Collection[tuple[str, str]]]:
+        """The tree, what made its tensors, and what the pickle names."""
         member = self._archive.members[f"{self._folder}data.pkl"]
         content = self._archive.content(member, "pickle")
         origin = self._archive.range(member) if member.stored else None
@@ -94,7 +95,7 @@ class _Reader:
         tree = machine.load()
         if machine.position != len(content):
             raise Malformed("bytes follow the pickle")
-        return tree, tensors
+        return tree, tensors, tuple(machine.globals)
 
     def _big_endian(self) -> bool:
         member = self._archive.members.get(f"{self._folder}byteorder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Touch
 
 __all__ = ["Context", "Drop", "Opened", "RunCheck"]
+
+_LACK_A_MODEL = ("needs-a-model", "types-need-a-model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Context:
         diagnostics: errors and warnings, as they are found.
         drops: source tensors that steps dropped or consumed.
         modules: what steps did to modules, which the trail of no tensor tells: layers replaced, attributes set.
+        hints: what would give a step a model that it lacks.
         remarks: facts worth telling in the plan, such as ties that were broken.
         run_checks: what only the values of the result can tell, to be checked before anything is written.
     """
@@ -82,6 +86,7 @@ class Context:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
     modules: list[Touch] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     run_checks: list[RunCheck] = field(default_factory=list)
 
@@ -108,4 +113,8 @@ class Context:
             SurgeryError: with all diagnostics.
         """
         if self.failed:
-            raise SurgeryError(self.diagnostics)
+            raise SurgeryError(map(self._hinted, self.diagnostics))
+
+    def _hinted(self, found: Diagnostic) -> Diagnostic:
+        hints = tuple(self.hints if found.code in _LACK_A_MODEL else ())
+        return dataclasses.replace(found, notes=(*found.notes, *hints)) if hints else found

@@ -15,6 +15,7 @@ from surgery.places.scheme import placed
 from surgery.planning.context import Context, Opened
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
+from surgery.sources.pickled import is_wanted_alive
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.subject import Entry, Origin, Subject
 
@@ -31,13 +32,16 @@ class CheckpointSource(Source):
     The format is told by content. Nothing that the file holds is executed: objects of unknown classes are kept as they
     stand in the file, and a pickled module gives its parameters and buffers. What else the checkpoint holds (an epoch,
     an optimizer) travels along.
+
+    A pickled module itself, as a model, is loaded where the caller allows that for this file: ``--allow pickle:PLACE``.
+    With ``trust: pickle`` the recipe says that it wants the module, with ``trust: data`` that tensors will do.
     """
 
     example: ClassVar[str] = "{checkpoint: {path: model.pth, entry: state_dict_ema or state_dict}}"
 
     habits: ClassVar[Mapping[str, str]] = {
         word: f"it is a word of the place: `{{checkpoint: {{path: …, {word}: …}}}}`"
-        for word in ("entry", "sha256", "separator", "map_location")
+        for word in ("entry", "sha256", "separator", "map_location", "trust")
     }
 
     checkpoint: Place = main(place, help="a path, an address, or a mapping with `path`")
@@ -55,6 +59,10 @@ class CheckpointSource(Source):
             raise placed(error, where) from error
         context.files.update(found.files)
         context.opened.append(Opened(where.path, found, sha256=where.sha256))
+        if is_wanted_alive(path, found, state, where, context):
+            from surgery.model.live import subject_of_pickled
+
+            return subject_of_pickled(path, where, context).replace(rest=_rest(found, state, where.path))
         return subject_of_checkpoint(found, state, where, context)
 
     def describe(self) -> str:
