@@ -16,6 +16,7 @@ from surgery.formats.distributed.items import Contents, read_items
 from surgery.formats.distributed.joining import Part, joined
 from surgery.formats.distributed.metadata import Chunk, Described, Item, TensorItem, is_metadata, read_metadata
 from surgery.formats.distributed.nesting import nested
+from surgery.formats.distributed.numbers import restore_numbers
 from surgery.formats.file import File, open_file
 from surgery.formats.limits import Limits
 from surgery.formats.nodes import tensor_like
@@ -45,6 +46,7 @@ class DistributedCheckpoint(Format):
             tensors = _Tensors(described, contents)
             values = ((described.paths[name], tensors.value(name)) for name in described.entries)
             tree = nested(file, values, limits)
+        restore_numbers(tree)
         files = {file.path: file.size, **contents.files}
         return Checkpoint(file.path, "dcp", tree, _record(file), files, contents.traits, file.name)
 

@@ -38,7 +38,13 @@ _OURS = re.compile(r"(__\d+_\d+\.distcp|(__\d+)?\.metadata)")
 
 @SINKS.register("dcp")
 class DistributedSink(Sink):
-    """Writes a directory that ``torch.distributed.checkpoint.load`` reads, into any number of ranks."""
+    """Writes a directory that ``torch.distributed.checkpoint.load`` reads, into any number of ranks.
+
+    ``__0_0.distcp`` holds the tensors, or, with `shard_size`, ``__0_0.distcp``, ``__0_1.distcp`` and so on;
+    ``.metadata`` says what is where. Tied tensors are written once, under all their names. With `container: keep` the
+    rest of the checkpoint is made flat as torch makes it: each tensor and each object is an entry of its own, keys that
+    are numbers become text, and empty mappings, which have no entry, are left out.
+    """
 
     form: ClassVar = "directory"
 

@@ -52,10 +52,14 @@ class _Walk:
         self._is_tensor = is_tensor
         self._found = found
         self._terminal: dict[int, bool] = {}
+        self._left = limits().entries
 
     def visit(self, path: Path, value: Any) -> None:
         if len(path) > limits().depth:
             raise exceeded("depth", f"`{name_of(path[:3])}…`: containers lie too deep, or hold themselves")
+        self._left -= 1
+        if self._left < 0:
+            raise exceeded("entries", "the rest of the checkpoint falls into too many entries")
         if isinstance(value, Mapping):
             if not value and path:
                 self._found.empty.append(path)
@@ -63,8 +67,6 @@ class _Walk:
                 self.visit((*path, str(key)), inner)
         elif not isinstance(value, list) or self._is_terminal(value):
             self._found.values.append((path, value))
-            if len(self._found.values) > limits().entries:
-                raise exceeded("entries", "the checkpoint falls into too many entries")
         else:
             for index, inner in enumerate(value):
                 self.visit((*path, index), inner)

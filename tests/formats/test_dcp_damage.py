@@ -203,7 +203,7 @@ CASES: dict[str, tuple[Callable[[Metadata], Any], str, str]] = {
     "a file that is no text": (change_file(7), "corrupt-checkpoint", "no name of a file beside the metadata"),
     "a file that is absent": (change_file("__9_0.distcp"), "no-file", "__9_0.distcp"),
     "a file that is the metadata": (
-        change_file(".metadata"),
+        change_place(relative_path=".metadata", offset=0, length=9),
         "unsupported-checkpoint",
         "not as `torch.save` writes it",
     ),
