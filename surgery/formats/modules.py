@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from surgery.formats.contents import Placeholder
@@ -10,7 +10,9 @@ from surgery.formats.nodes import is_module, module_state
 from surgery.limits import exceeded, limits
 from surgery.tensors.expr import TensorExpr
 
-__all__ = ["module_tensors"]
+__all__ = ["module_tensors", "unusual_names"]
+
+_USUAL = (("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__", "set"))
 
 
 def module_tensors(node: Any) -> Iterator[tuple[str, Any, str | None]]:
@@ -58,3 +60,21 @@ def _names(value: Any) -> frozenset[str]:
     if not isinstance(value, set | frozenset | list | tuple):
         return frozenset()
     return frozenset(name for name in value if isinstance(name, str))
+
+
+def unusual_names(names: Iterable[tuple[str, str]]) -> list[str]:
+    """Of the classes and functions that a pickle names, those that not every pickled module of torch names.
+
+    >>> unusual_names([("mypkg", "Net"), ("torch.nn.modules.linear", "Linear"), ("torch", "FloatStorage")])
+    ['mypkg.Net']
+    """
+    return sorted(f"{module}.{name}" for module, name in names if not _is_usual(module, name))
+
+
+def _is_usual(module: str, name: str) -> bool:
+    """Whether it is a layer of torch, or makes a tensor."""
+    if module == "torch":
+        return name.endswith("Storage")
+    if module == "torch._utils":
+        return name.startswith("_rebuild_")
+    return module.startswith("torch.nn.modules.") or (module, name) in _USUAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Mapping
 from typing import Any, cast
 
@@ -13,10 +14,12 @@ from surgery.formats.following import following
 from surgery.model.building import LAZY, is_opaque
 from surgery.model.placement import place
 from surgery.model.skeleton import Skeleton, copied
+from surgery.model.tensors import torch_dtype
+from surgery.tensors.expr import TensorExpr
 from surgery.tensors.subject import Entry, Subject
 from surgery.wording import listed
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "assemble_hollow"]
 
 
 def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -32,22 +35,46 @@ def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
     Raises:
         SurgeryError: code ``no-values``; a tensor is on the meta device, and no ``device_map`` put it there.
     """
-    assert subject.skeleton is not None, "only a model can be assembled"
-    slots = list(subject.skeleton.slots())
-    made = _parts(subject, tensors, [slot.key for slot in slots])
-    replaced = {slot.tensor: made[slot.key] for slot in slots}
-    model = copied(subject.skeleton.module, {**replaced, **_real_buffers(subject.skeleton)})
-    # keys that share a skeleton's tensor may hold tensors of their own by now, so each place is filled by itself
-    for slot in Skeleton(model).slots():
-        places: dict[str, Any] = slot.module._parameters if slot.kind == "parameter" else slot.module._buffers
-        places[slot.name] = made[slot.key]
+    model = _filled(subject, _parts(subject, tensors))
     _check_values(model, subject)
     _set_extra_state(model, subject)
     return place(model, subject)
 
 
-def _parts(subject: Subject, tensors: Mapping[str, Tensor], keys: list[str]) -> dict[str, Tensor]:
+def assemble_hollow(subject: Subject) -> tuple[nn.Module, Mapping[int, TensorExpr]]:
+    """The same with parameters and buffers on the meta device: the id of each, with how its values are made.
+
+    Where they go, if not to the CPU, is for whoever brings the values.
+    """
+    assert subject.skeleton is not None, "only a model can be assembled"
+    entries = {key: dataclasses.replace(entry, device=None) for key, entry in subject.entries.items()}
+    subject = subject.replace(entries=entries)
+    hollow = {
+        key: torch.empty(entry.spec.shape, dtype=torch_dtype(entry.spec.dtype), device="meta")
+        for key, entry in entries.items()
+    }
+    made = _parts(subject, hollow)
+    model = _filled(subject, made)
+    _set_extra_state(model, subject)
+    return model, {id(made[key]): entries[key].expr for key in made}
+
+
+def _filled(subject: Subject, made: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of the skeleton with these parameters and buffers."""
+    assert subject.skeleton is not None, "only a model can be assembled"
+    replaced = {slot.tensor: made[slot.key] for slot in subject.skeleton.slots()}
+    model = copied(subject.skeleton.module, {**replaced, **_real_buffers(subject.skeleton)})
+    # keys that share a skeleton's tensor may hold tensors of their own by now, so each place is filled by itself
+    for slot in Skeleton(model).slots():
+        places: dict[str, Any] = slot.module._parameters if slot.kind == "parameter" else slot.module._buffers
+        places[slot.name] = made[slot.key]
+    return model
+
+
+def _parts(subject: Subject, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The parameters and buffers by key; one object for one expression."""
+    assert subject.skeleton is not None, "only a model has places for them"
+    keys = [slot.key for slot in subject.skeleton.slots()]
     lacking = [key for key in keys if key not in subject.entries or key not in tensors]
     assert not lacking, f"no tensors for {lacking[:5]}"
     shared: dict[Hashable, Tensor] = {}

@@ -33,7 +33,9 @@ class Output:
     """
 
     path: str = main(string, help="the file, or for shards the directory")
-    format: str | None = option(one_of("safetensors", "torch", "torch-legacy", "dcp"), help="by the suffix if left out")
+    format: str | None = option(
+        one_of("safetensors", "torch", "torch-legacy", "module", "dcp"), help="by the suffix if left out"
+    )
     shard_size: Any = option(anything, help="bytes, or text such as 5GB: larger results become shards")
     container: str = option(one_of("bare", "keep"), default="bare", help="keep: with the rest of the checkpoint")
     entry: str | None = option(key, help="with `container: keep`, where in the checkpoint the state dict stands")
@@ -92,6 +94,10 @@ class Sink:
 
     def check(self, subject: Subject, request: Request) -> None:
         """Raise a `SurgeryError` if `subject` cannot be written like this (from the plan alone)."""
+
+    def remarks(self, subject: Subject, request: Request) -> tuple[str, ...]:
+        """What a plan should say of a file like this."""
+        return ()
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         """The files, byte by byte, for what `check` accepts. The same for the same arguments, always."""

@@ -172,6 +172,7 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
     target = resolve(output, context.directory)
     _check_bytes(subject, target)
     target.sink.check(subject, target.request)
+    context.remarks.extend(target.sink.remarks(subject, target.request))
     try:
         _check_place(target)
     except SurgeryError as error:

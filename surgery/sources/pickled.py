@@ -8,6 +8,7 @@ from pathlib import Path
 from surgery.diagnostics import fail
 from surgery.formats import Checkpoint
 from surgery.formats.entries import StateDict
+from surgery.formats.modules import unusual_names
 from surgery.permissions import may_unpickle, pickle_permission, refused
 from surgery.places import Place
 from surgery.planning.context import Context
@@ -17,7 +18,6 @@ __all__ = ["is_wanted_alive"]
 
 #: formats whose module `torch.load` can bring back
 _LOADED = ("torch", "torch-legacy")
-_USUAL = (("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__", "set"))
 
 
 def is_wanted_alive(path: Path, found: Checkpoint, state: StateDict, where: Place, context: Context) -> bool:
@@ -56,16 +56,5 @@ def _why(found: Checkpoint, state: StateDict) -> str:
 
 def _told(names: Collection[tuple[str, str]]) -> list[str]:
     """What loading would import, the unusual first."""
-    unusual = sorted(f"{module}.{name}" for module, name in names if not _is_usual(module, name))
-    if unusual:
-        return [f"it would import {listed(unusual, 8)}"]
-    return ["it would import layers of torch, and nothing else"]
-
-
-def _is_usual(module: str, name: str) -> bool:
-    """Whether every file of torch may name this: its layers, and what makes tensors."""
-    if module == "torch":
-        return name.endswith("Storage")
-    if module == "torch._utils":
-        return name.startswith("_rebuild_")
-    return module.startswith("torch.nn.modules.") or (module, name) in _USUAL
+    unusual = unusual_names(names)
+    return [f"it would import {listed(unusual, 8)}" if unusual else "it would import layers of torch, and nothing else"]
