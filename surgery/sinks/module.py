@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from surgery.diagnostics import SurgeryError, fail
@@ -10,7 +12,7 @@ from surgery.formats.record import MEMBER
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import FileLayout, Layout
-from surgery.sinks.model_pickling import ModelPickler, Unreferable
+from surgery.sinks.model_pickling import ModelPickler
 from surgery.sinks.torch_archive import archive_of
 from surgery.sinks.tree import place
 from surgery.wording import listed
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from surgery.tensors.subject import Subject
 
 __all__ = ["ModuleSink"]
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 @SINKS.register("module")
@@ -45,10 +49,8 @@ class ModuleSink(Sink):
     def remarks(self, subject: Subject, request: Request) -> tuple[str, ...]:
         _, pickler = _pickled(subject, request)
         names = unusual_names(pickler.names)
-        needs = f"it names {listed(names, 4)}, which have" if names else "its classes, all of torch, have"
-        return (
-            f"a pickled module runs code where it is loaded, which takes permission; {needs} to be importable there",
-        )
+        needs = f", and needs {listed(names, 4)} there" if names else ""
+        return (f"a pickled module runs code where it is loaded: that takes permission{needs}",)
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         content, pickler = _pickled(subject, request)
@@ -75,12 +77,10 @@ def _pickled(subject: Subject, request: Request) -> tuple[bytes, ModelPickler]:
     except SurgeryError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        note = (
-            "classes and functions have to stand in a module under their own names: no lambda, none inside a function"
-        )
-        if isinstance(error, Unreferable):
-            note = "the state dict can be written: `format: torch`"
+        reason = _ADDRESS.sub("", str(error).split("\n")[0]) or type(error).__name__
+        note = "`format: torch` writes the state dict"
+        if isinstance(error, pickle.PicklingError | AttributeError):
+            note = "its classes and functions have to stand in a module: no lambda, none inside a function"
         message = f"the model cannot be pickled: {reason}"
         raise fail("not-in-this-format", message, request.span, (note,), cause=error) from error
 
