@@ -25,6 +25,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
+    parser.addoption("--fuzz", type=int, metavar="N", help="cases of every random test, instead of what CI has time for")
+
+
+@pytest.fixture(scope="session")
+def cases(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """How many cases a random test goes through: its own number, unless ``--fuzz`` says another."""
+    asked: int | None = request.config.getoption("--fuzz")
+    return lambda number: number if asked is None else asked
 
 
 @pytest.fixture
