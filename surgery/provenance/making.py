@@ -14,6 +14,7 @@ from surgery.provenance.digests import cheap, digests, named_by_hub
 from surgery.provenance.record import BadRecord, FileRecord, Record, SourceRecord, parse_record, text_digest
 from surgery.provenance.shortening import shortened, shortened_text
 from surgery.provenance.structure import checkpoint_listing, result_listing
+from surgery.tensors.expr import Stored
 from surgery.version import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ def record_of(plan: Plan, *, digest: bool = False) -> Record:
     return Record(
         recipe=text,
         sha256=text_digest(text),
-        shortened=text != plan.recipe.text,
         params={name: _plain(value) for name, value in sorted(plan.params.items())},
         versions=_versions(plan),
         sources=_sources(plan.opened, digest=digest),
@@ -57,12 +57,16 @@ def _plain(value: Any) -> Any:
 
 
 def _versions(plan: Plan) -> dict[str, str]:
+    """Of what can change the bytes of the result: numpy and torch, where they compute any of it."""
     exprs = {id(entry.expr): entry.expr for entry in plan.subject.entries.values()}
-    if not any(map(needs_torch, exprs.values())):
+    made = [expr for expr in exprs.values() if not isinstance(expr, Stored)]
+    with_torch = [needs_torch(expr) for expr in made]
+    names = [name for name, used in (("numpy", not all(with_torch)), ("torch", any(with_torch))) if used]
+    if not names:
         return {"surgery": __version__}
     from importlib import metadata
 
-    return {"surgery": __version__, "torch": metadata.version("torch")}
+    return {"surgery": __version__, **{name: metadata.version(name) for name in names}}
 
 
 def _sources(opened: Iterable[Opened], *, digest: bool) -> tuple[SourceRecord, ...]:

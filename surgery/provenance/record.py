@@ -79,7 +79,6 @@ class Record:
     Attributes:
         recipe: its text. Directories of absolute paths, and users and queries of addresses, are taken out of it.
         sha256: of that text, in UTF-8.
-        shortened: whether anything was taken out.
         params: the values of its parameters.
         versions: of Surgery, and of torch where it took part.
         sources: what was read.
@@ -89,7 +88,6 @@ class Record:
     recipe: str
     sha256: str
     result: Listing
-    shortened: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[SourceRecord, ...] = ()
@@ -101,10 +99,9 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""
-        recipe: dict[str, Any] = {"text": self.recipe, "sha256": self.sha256}
         return {
             "version": _VERSION,
-            "recipe": {**recipe, "shortened": True} if self.shortened else recipe,
+            "recipe": {"text": self.recipe, "sha256": self.sha256},
             "params": dict(self.params),
             "versions": dict(self.versions),
             "sources": [_source_json(source) for source in self.sources],
@@ -155,7 +152,6 @@ def parse_record(text: str) -> Record:
     return Record(
         recipe=_recipe(_of(recipe, "text", str)),
         sha256=_digest(recipe),
-        shortened=_of(recipe, "shortened", bool, False),
         params=_of(data, "params", dict),
         versions=_texts(_of(data, "versions", dict)),
         sources=tuple(_source(item) for item in _of(data, "sources", list)),

@@ -31,8 +31,7 @@ def versions_words(versions: Mapping[str, str]) -> str:
 def record_lines(record: Record, name: str, *, columns: int | None = None) -> list[Line]:
     """What an output says of itself, the text of the recipe left out."""
     rows: list[list[Cell]] = [[piece("made by", "head"), versions_words(record.versions)]]
-    short = " (paths and addresses shortened)" if record.shortened else ""
-    rows.append([piece("recipe", "head"), f"sha256 {record.sha256}{short}"])
+    rows.append([piece("recipe", "head"), f"sha256 {record.sha256}"])
     rows += [[piece("parameter", "head"), f"{key}={json.dumps(value)}"] for key, value in record.params.items()]
     rows.append([piece("result", "head"), counted(record.result.tensors, "tensor")])
     found = [line(piece(name, "title")), *table(rows, "ll", columns=columns)]
