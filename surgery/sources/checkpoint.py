@@ -27,7 +27,7 @@ _PLAIN = Trait()
 @SOURCES.register("checkpoint")
 @dataclass(frozen=True, slots=True)
 class CheckpointSource(Source):
-    """The state dict of a checkpoint: safetensors, torch (new, old, TorchScript), numpy, one file or in shards.
+    """The state dict of a checkpoint: safetensors, torch (new, old, TorchScript, distributed), numpy, one file or many.
 
     The format is told by content. Nothing that the file holds is executed: objects of unknown classes are kept as they
     stand in the file, and a pickled module gives its parameters and buffers. What else the checkpoint holds (an epoch,
