@@ -7,21 +7,26 @@ several models in one file, sometimes a whole module.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from surgery.diagnostics import SurgeryError, fail
+from surgery.formats.absent import what_is_there, where_tensors_are
 from surgery.formats.contents import Checkpoint, Ordered, Placeholder, Trait
 from surgery.formats.modules import module_tensors
-from surgery.formats.nodes import children, is_container, is_module, tensor_like
+from surgery.formats.nodes import children, is_container, is_mapping, is_module, items_of, tensor_like
 from surgery.formats.survey import ROOT, Candidate, Survey, candidates
 from surgery.limits import exceeded, limits
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
-from surgery.wording import listed
 
 __all__ = ["ROOT", "Candidate", "StateDict", "candidates", "choose"]
+
+
+#: what a module keeps beside its tensors, which goes with it as it is, even if tensors are in it
+_STATE = "_extra_state"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +76,19 @@ def _only(checkpoint: Checkpoint) -> tuple[tuple[str, ...], Any]:
     if len(found) == 1:
         return found[0].entry, _follow(checkpoint.tree, found[0].entry)
     if not found:
-        raise fail("entry", f"there is no state dict in `{checkpoint.shown}`", notes=[_what_is_there(checkpoint.tree)])
+        notes = (what_is_there(checkpoint.tree), *where_tensors_are(checkpoint.tree))
+        raise fail("entry", f"there is no state dict in `{checkpoint.shown}`", notes=notes)
     first = ".".join(found[0].entry) or ROOT
     name = f"`{{path: …, entry: {first}}}` in a recipe, `--entry {first}` on the command line"
-    notes = (*_listed(found), f"name one of them: {name}; the entry `{ROOT}` is everything as one tree")
+    above = ".".join(_common(found[0].entry, found[-1].entry))
+    together = f"`{above}` is all of them" if above else f"`{ROOT}` is everything"
+    notes = (*_listed(found), f"name one of them: {name}; the entry {together} as one tree")
     raise fail("entry", f"`{checkpoint.shown}` holds {len(found)} state dicts", notes=notes)
+
+
+def _common(first: tuple[str, ...], last: tuple[str, ...]) -> tuple[str, ...]:
+    """The containers above both; above all, where these are the first and last in the order of the tree."""
+    return tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
 
 
 def _at(checkpoint: Checkpoint, entry: str) -> tuple[tuple[str, ...], Any]:
@@ -91,7 +104,7 @@ def _at(checkpoint: Checkpoint, entry: str) -> tuple[tuple[str, ...], Any]:
     found = candidates(checkpoint.tree)
     names = [".".join(candidate.entry) for candidate in found] + [name for name, _ in children(checkpoint.tree)]
     near = did_you_mean(alternatives[0], names)
-    listed = _listed(found) or [_what_is_there(checkpoint.tree)]
+    listed = _listed(found) or [what_is_there(checkpoint.tree)]
     raise fail(
         "entry", f"there is no entry `{entry}` in `{checkpoint.shown}`", notes=[*([near] if near else []), *listed]
     )
@@ -124,26 +137,6 @@ def _listed(found: list[Candidate]) -> list[str]:
     return [f"state dicts in it: {', '.join(shown + more)}"] if found else []
 
 
-def _without_names(tree: Any) -> str:
-    """What has nothing in it that could be named."""
-    if isinstance(tree, Placeholder):
-        return f"an object of {tree}"
-    if isinstance(tree, Mapping) and tree:
-        return "a mapping whose keys are no texts"
-    if isinstance(tree, Mapping | list | tuple) or tree is None:
-        return "nothing"
-    return f"one value of the type {type(tree).__name__}"
-
-
-def _what_is_there(tree: Any) -> str:
-    if isinstance(tree, TensorExpr):
-        return f"it holds one tensor, {tree.spec}, without a name"
-    names = [name for name, _ in children(tree)]
-    if not names:
-        return f"it holds {_without_names(tree)}"
-    return f"it holds {listed(names, 8)}"
-
-
 # taking
 
 
@@ -170,7 +163,7 @@ def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Sta
     def take(node: Any, prefix: str, depth: int) -> None:
         if depth > limits().depth:
             raise exceeded("depth", f"`{checkpoint.shown}`: containers of tensors lie more than {depth - 1} deep")
-        for name, child in children(node):
+        for name, child in _items(checkpoint, node):
             key = f"{prefix}{name}"
             if key in tensors or key in extra:
                 raise fail("entry", f"two entries of `{checkpoint.shown}` have the key `{key}`")
@@ -178,19 +171,29 @@ def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Sta
                 tensors[key] = child
             elif tensor_like(child):
                 raise _cannot_be_read(checkpoint, key, child)
-            elif is_container(child) and survey.count(child):
+            elif is_container(child) and name.rpartition(".")[2] != _STATE and survey.count(child):
                 take(child, f"{key}.", depth + 1)
             else:
                 extra[key] = child
 
     take(node, "", 0)
-    metadata = node.attributes.get("_metadata") if isinstance(node, Ordered) else None
+    attributes = node.attributes if isinstance(node, Ordered) else node.state if isinstance(node, Placeholder) else None
+    metadata = attributes.get("_metadata") if isinstance(attributes, Mapping) else None
     kinds = {
         key: "parameter"
         for key, tensor in tensors.items()
         if tensor in checkpoint.traits and checkpoint.traits[tensor].form == "parameter"
     }
     return StateDict(path, tensors, kinds, extra, metadata if isinstance(metadata, Mapping) else None)
+
+
+def _items(checkpoint: Checkpoint, node: Any) -> Iterator[tuple[str, Any]]:
+    """The items of a container of a state dict; of an object that is like a mapping, without its attributes."""
+    pairs = node.items() if isinstance(node, Mapping) else node.items if is_mapping(node) else ()
+    for key, value in pairs:
+        if isinstance(value, TensorExpr) and not isinstance(key, str | int):
+            raise fail("entry", f"a tensor of `{checkpoint.shown}` has the key {key!r}, which is no text")
+    return items_of(node) if isinstance(node, Placeholder) and node.mapping else children(node)
 
 
 def _cannot_be_read(checkpoint: Checkpoint, key: str, value: Any) -> SurgeryError:

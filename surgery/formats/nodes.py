@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery.formats.contents import Placeholder, Storage
+from surgery.tensors.dtype import DTYPES
 
 __all__ = [
     "children",
     "is_container",
+    "is_mapping",
     "is_module",
     "is_optimizer",
     "items_of",
@@ -27,7 +29,7 @@ _TENSOR_MAKERS = {
     "_rebuild_meta_tensor_no_storage": "was saved from the meta device, and has no data",
     "_rebuild_wrapper_subclass": "is of a tensor subclass without storage",
     "_rebuild_tensor_v2": "is quantised, or conjugated or negated lazily",
-    "_rebuild_tensor_v3": "is of a dtype that cannot be read, or conjugated or negated lazily",
+    "_rebuild_tensor_v3": "is conjugated or negated lazily",
     "_rebuild_parameter": "is a parameter that is quantised, sparse or without data",
     "_rebuild_parameter_with_state": "is a parameter that is quantised, sparse or without data",
     "_rebuild_from_type_v2": "is of a tensor subclass that holds other tensors",
@@ -74,6 +76,11 @@ def is_container(node: Any) -> bool:
     return isinstance(node, Mapping | list | tuple | Placeholder)
 
 
+def is_mapping(node: Any) -> bool:
+    """Whether things stand in the node by keys: a mapping, or an object of a class that is one."""
+    return isinstance(node, Mapping) or (isinstance(node, Placeholder) and node.mapping)
+
+
 def module_state(node: Any) -> Mapping[str, Any] | None:
     """The attributes of a pickled ``nn.Module``, or None where the node is none."""
     if isinstance(node, Placeholder) and isinstance(node.state, Mapping):
@@ -115,6 +122,9 @@ def scalar_value(node: Any) -> int | float | bool | None:
 def tensor_like(node: Any) -> str | None:
     """What keeps a tensor from being read, in words; None where the node is no such tensor."""
     if isinstance(node, Placeholder) and node.args is not None and node.module.startswith("torch."):
+        dtype = node.args[6] if node.name == "_rebuild_tensor_v3" and len(node.args) > 6 else None
+        if isinstance(dtype, Placeholder) and dtype.name not in DTYPES:
+            return f"is of the dtype {dtype.name}, which cannot be read"
         return _TENSOR_MAKERS.get(node.name)
     if isinstance(node, Storage):
         return "is a bare storage"

@@ -1,20 +1,20 @@
 """Finding the state dicts in a checkpoint.
 
-A mapping counts as a state dict if more tensors stand directly
-in it than further down. The state of optimizers, schedulers, callbacks and the like is never a candidate; neither is a
-mapping with nothing but single numbers in it, unless there is no other.
+A mapping counts as a state dict if more tensors stand directly in it than further down. The state of optimizers,
+schedulers, callbacks and the like is never a candidate; neither is a mapping with nothing but single numbers in it,
+unless there is no other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from surgery.formats.contents import Placeholder
 from surgery.formats.modules import module_tensors
-from surgery.formats.nodes import children, is_container, is_module, is_optimizer
+from surgery.formats.nodes import children, is_container, is_mapping, is_module, is_optimizer
 from surgery.limits import limits
 from surgery.tensors.expr import TensorExpr
 
@@ -23,7 +23,7 @@ __all__ = ["ROOT", "Candidate", "Survey", "candidates"]
 #: parts of the names of what is no model, whatever tensors stand in it
 _NO_MODEL = re.compile(
     r"^optim|optimi[sz]er|scheduler|scaler|callback|^loops$|message_hub|(^|_)rng|random_state|hyper_?param|hparams"
-    r"|^meta$|^args$|config|^cfg$|history|metrics?$",
+    r"|^meta$|^args$|config|^cfg$|history|metrics?$|(^|_)loss(es)?$|^criterion",
     re.IGNORECASE,
 )
 #: the entry that stands for the whole checkpoint
@@ -86,7 +86,7 @@ class Survey:
         direct = [child for _, child in children(node) if isinstance(child, TensorExpr)]
         inner = [(name, child) for name, child in children(node) if is_container(child) and not _NO_MODEL.search(name)]
         below = sum(self.count(child) for _, child in inner if not _is_optimizer(child))
-        if isinstance(node, Mapping) and len(direct) > below:
+        if is_mapping(node) and len(direct) > below:
             only_numbers = all(tensor.spec.numel == 1 for tensor in direct) and not below
             yield Candidate(path, len(direct) + below, only_numbers)
             return
