@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import fail
+from surgery.limits import limited
 from surgery.plan import Plan
 from surgery.recipe import Recipe
 from surgery.result import Result
@@ -23,10 +24,16 @@ __all__ = ["load", "plan_recipe", "run"]
 _RESERVED = ("model", "state_dict")
 
 
-def load(recipe: str | os.PathLike[str] | Mapping[str, Any] | list[Any]) -> Recipe:
+def load(
+    recipe: str | os.PathLike[str] | Mapping[str, Any] | list[Any], *, limits: Mapping[str, Any] | None = None
+) -> Recipe:
     """Read a recipe: a file, the name of a shipped one, or plain data: a mapping, or the list of its steps.
 
     Everything that can be said against it without parameters and checkpoints is said now, all at once.
+
+    Args:
+        recipe: the file, the name, or the data.
+        limits: limits that are raised while it is read: ``{"recipe": "5MB"}``; see `surgery.limits`.
 
     Raises:
         SurgeryError: the file is not there, or the recipe is wrong.
@@ -36,14 +43,15 @@ def load(recipe: str | os.PathLike[str] | Mapping[str, Any] | list[Any]) -> Reci
     >>> len(load([{"rename": "module.** -> **"}, {"mode": "eval"}]).steps)
     2
     """
-    if isinstance(recipe, Mapping | list):
-        return Recipe.of_data(recipe)
-    return Recipe.read(recipe)
+    with limited(limits or {}):
+        if isinstance(recipe, Mapping | list):
+            return Recipe.of_data(recipe)
+        return Recipe.read(recipe)
 
 
 def run(recipe: str | os.PathLike[str] | Mapping[str, Any], **options: Any) -> Result:
     """``load(recipe).run(**options)``; see `Recipe.run`."""
-    return load(recipe).run(**options)
+    return load(recipe, limits=options.get("limits")).run(**options)
 
 
 def plan_recipe(

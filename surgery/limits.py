@@ -21,7 +21,7 @@ from surgery.diagnostics import Span, SurgeryError, escape, fail
 from surgery.suggest import did_you_mean
 from surgery.tensors.spec import format_bytes, parse_bytes
 
-__all__ = ["Limits", "about", "exceeded", "limit_note", "limited", "limits"]
+__all__ = ["NAMES", "Limits", "about", "exceeded", "limit_note", "limited", "limits", "shown_limit"]
 
 _KILO, _MEGA, _GIGA, _TERA, _PETA = 10**3, 10**6, 10**9, 10**12, 10**15
 
@@ -51,6 +51,7 @@ class Limits:
     download: int = _size(2 * _TERA, "a file that is fetched over https")
     config: int = _size(16 * _MEGA, "a JSON file that a parameter is read from")
     recipe: int = _size(1 * _MEGA, "the text of a recipe")
+    record: int = _size(16 * _MEGA, "what a file says of what made it")
     nodes: int = _limit(50_000, "the scalars, lists and mappings of a recipe, those that aliases repeat included")
     nesting: int = _limit(100, "lists and mappings inside each other in a recipe", most=150)
     aliases: int = _limit(100, "the aliases (`*name`) of a recipe")
@@ -59,6 +60,8 @@ class Limits:
     tries: int = _limit(100_000, "ways to match one key that are tried, where a capture stands twice")
 
 
+#: the names of all limits
+NAMES = tuple(f.name for f in dataclasses.fields(Limits))
 _DEFAULTS = Limits()
 _IN_FORCE: ContextVar[Limits] = ContextVar("surgery_limits", default=_DEFAULTS)
 
@@ -89,9 +92,8 @@ def limited(values: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _value(name: str, given: Any) -> int:
-    names = [f.name for f in dataclasses.fields(Limits)]
-    if name not in names:
-        note = did_you_mean(name, names) or f"limits: {', '.join(names)}"
+    if name not in NAMES:
+        note = did_you_mean(name, NAMES) or f"limits: {', '.join(NAMES)}"
         raise fail("usage", f"there is no limit `{escape(str(name))}`", notes=(note,))
     value = given if isinstance(given, int) and not isinstance(given, bool) else parse_bytes(str(given))
     if value is None or value <= 0:
@@ -116,7 +118,7 @@ def limit_note(name: str, needed: int | None = None) -> str:
     "the limit `tensor` is 300.0 GB: `--limit tensor=400GB`, or `limits={'tensor': '400GB'}` in Python, raises it"
     """
     known, current = about(name), getattr(limits(), name)
-    shown = format_bytes(current) if known["unit"] == "bytes" else f"{current:,} {known['unit']}".rstrip()
+    shown = shown_limit(name)
     wanted = _rounded(max(needed or 2 * current, current + 1))
     if known["most"] is not None:
         wanted = min(wanted, known["most"])
@@ -127,10 +129,16 @@ def limit_note(name: str, needed: int | None = None) -> str:
     return f"the limit `{name}` is {shown}: `--limit {name}={value}`, or `{python}` in Python, raises it"
 
 
+def shown_limit(name: str) -> str:
+    """The value of a limit, as it is in force, for people: ``300.0 GB``."""
+    unit, value = about(name)["unit"], getattr(limits(), name)
+    return format_bytes(value) if unit == "bytes" else f"{value:,} {unit}".rstrip()
+
+
 def _rounded(count: int) -> int:
     """The next number that has one digit and noughts."""
     step = 10 ** (len(str(count)) - 1)
-    return -(-count // step) * step
+    return step * -(-count // step)
 
 
 def _short(size: int) -> str:

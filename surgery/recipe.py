@@ -17,6 +17,7 @@ from surgery.expect import Expect
 from surgery.fields import Declared, Reader
 from surgery.formats.file import open_file
 from surgery.library import shipped
+from surgery.limits import limited
 from surgery.params import Param, bind_params, read_params
 from surgery.params.declare import depends_on
 from surgery.resources import resource
@@ -202,6 +203,7 @@ class Recipe:
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         provenance: bool = True,
+        limits: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> Plan:
         """What the recipe will do, tensor by tensor. No tensor data is read, and nothing is written.
@@ -209,13 +211,14 @@ class Recipe:
         Args:
             subject: the model or state dict that a recipe without a source operates on. It is never changed.
             params: values of the parameters by name; `named` takes them as keywords.
-            allow: permissions: ``network``, ``import:mypkg``.
+            allow: permissions: ``network``, ``import:mypkg``, ``pickle:model.pt``; see `surgery.permissions`.
             model: the same by name, for a model.
             state_dict: the same by name, for a plain dict of tensors.
             given: other objects that the recipe names as ``{given: name}``.
             output: where the result goes, in the place of what the recipe says.
             overwrite: whether an existing output may be replaced.
             provenance: whether the outputs say what made them; a recipe may leave that out by itself.
+            limits: limits that are raised: ``{"tensor": "1TB"}``; see `surgery.limits`.
             named: values of parameters.
 
         Raises:
@@ -225,18 +228,19 @@ class Recipe:
 
         if subject is not None:
             given = {"state_dict" if isinstance(subject, Mapping) else "model": subject, **(given or {})}
-        return plan_recipe(
-            self,
-            params=params,
-            allow=allow,
-            model=model,
-            state_dict=state_dict,
-            given=given,
-            output=output,
-            overwrite=overwrite,
-            provenance=provenance,
-            named=named,
-        )
+        with limited(limits or {}):
+            return plan_recipe(
+                self,
+                params=params,
+                allow=allow,
+                model=model,
+                state_dict=state_dict,
+                given=given,
+                output=output,
+                overwrite=overwrite,
+                provenance=provenance,
+                named=named,
+            )
 
     def run(
         self, subject: Module | Mapping[str, Tensor] | None = None, /, *, digest: bool = False, **options: Any

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import click
 
-from surgery.cli.options import allow_option, json_option, quiet_option, record_options
+from surgery.cli.options import allow_option, json_option, limit_option, quiet_option, record_options
 from surgery.cli.session import session
 
 __all__ = ["command"]
@@ -26,6 +26,7 @@ __all__ = ["command"]
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")
 @record_options
 @allow_option
+@limit_option
 @json_option
 @quiet_option
 def command(

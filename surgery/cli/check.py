@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from surgery.cli.options import json_option, quiet_option
+from surgery.cli.options import json_option, limit_option, quiet_option
 from surgery.cli.session import session
 from surgery.diagnostics import Diagnostic, SurgeryError
 
@@ -13,6 +13,7 @@ __all__ = ["command"]
 
 @click.command("check")
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+@limit_option
 @json_option
 @quiet_option
 def command(recipes: tuple[str, ...]) -> int:

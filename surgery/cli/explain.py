@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from surgery.cli.options import allow_option, json_option, params_option
+from surgery.cli.options import allow_option, json_option, limit_option, params_option
 from surgery.cli.session import session
 from surgery.cli.usage import Misused
 from surgery.report.lines import Line
@@ -36,6 +36,7 @@ def _complete_word(_: click.Context, __: click.Parameter, incomplete: str) -> li
 @click.option("--recipe", "recipe_option", metavar="RECIPE", help="The recipe whose key it is.")
 @params_option
 @allow_option
+@limit_option
 @json_option
 def command(
     word: str, recipe: str | None, recipe_option: str | None, params: Mapping[str, Any], allow: tuple[str, ...]

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from surgery.cli.options import quiet_option
+from surgery.cli.options import limit_option, quiet_option
 from surgery.cli.session import session
 from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.report.lines import Line, line, piece
@@ -17,6 +17,7 @@ __all__ = ["command"]
 @click.command("fmt")
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit with 1 where something would change.")
+@limit_option
 @quiet_option
 def command(recipes: tuple[str, ...], only_check: bool) -> int:
     """Format recipes in place: arrows below each other, words in their order, the line for editors.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from surgery.cli.options import allow_option, json_option
+from surgery.cli.options import allow_option, json_option, limit_option
 from surgery.cli.session import session
 
 __all__ = ["command"]
@@ -16,6 +16,7 @@ __all__ = ["command"]
 @click.option("-d", "--depth", type=click.IntRange(min=1), metavar="N", help="Show the tree no deeper than this.")
 @click.option("-e", "--entry", metavar="NAME", help="Only the state dict of this name.")
 @allow_option
+@limit_option
 @json_option
 def command(checkpoint: str, as_list: bool, depth: int | None, entry: str | None, allow: tuple[str, ...]) -> None:
     """Show what a checkpoint holds: its tensors as a tree, and everything else. No tensor data is read.

@@ -51,13 +51,33 @@ def _codes() -> list[list[Cell]]:
     return [[piece(code, "head"), page(code).title] for code in all_codes()]
 
 
-_LISTS = {"recipes": _recipes, "steps": _steps, "operations": _operations, "sources": _sources, "codes": _codes}
+def _limits() -> list[list[Cell]]:
+    from surgery.limits import NAMES, about, shown_limit
+
+    return [[piece(name, "head"), shown_limit(name), about(name)["about"]] for name in NAMES]
+
+
+def _permissions() -> list[list[Cell]]:
+    from surgery.permissions import PERMISSIONS
+
+    return [[piece(word, "head"), text] for word, text in PERMISSIONS.items()]
+
+
+_LISTS = {
+    "recipes": _recipes,
+    "steps": _steps,
+    "operations": _operations,
+    "sources": _sources,
+    "limits": _limits,
+    "permissions": _permissions,
+    "codes": _codes,
+}
 
 
 @click.command("list")
 @click.argument("what", metavar="[WHAT]", required=False, type=click.Choice(list(_LISTS)))
 def command(what: str | None) -> None:
-    """List recipes, steps, operations, sources or codes; all but the error codes if WHAT is left out."""
+    """List recipes, steps, operations, sources, limits, permissions or codes; the first four if WHAT is left out."""
     if what is not None:
         session().show(table(_LISTS[what]()))
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surgery.cli.options import allow_option, json_option
+from surgery.cli.options import allow_option, json_option, limit_option
 from surgery.cli.session import session
 from surgery.cli.usage import Misused
 
@@ -26,6 +26,7 @@ _STEPS = ("rename", "copy", "convert", "cast", "replace_layer", "set", "init", "
 @click.option("--all", "full", is_flag=True, help="Show every key by itself.")
 @click.option("-e", "--entry", metavar="NAME", help="The state dict of this name in the checkpoint.")
 @allow_option
+@limit_option
 @json_option
 def command(rule: str, subject: str, step: str | None, full: bool, entry: str | None, allow: tuple[str, ...]) -> None:
     """Show what a selector selects, and what its captures took; of a rule with an arrow, what becomes of each key.

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from surgery.cli.options import allow_option, quiet_option
+from surgery.cli.options import allow_option, limit_option, quiet_option
 from surgery.cli.session import session
 from surgery.cli.usage import Misused
 from surgery.report.lines import line, piece
@@ -24,6 +24,7 @@ __all__ = ["command"]
 @click.option("--model", metavar="NAME", help="The model of torchvision that it operates on, such as resnet50.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
 @allow_option
+@limit_option
 @quiet_option
 def command(
     path: str, checkpoint: str | None, entry: str | None, model: str | None, force: bool, allow: tuple[str, ...]

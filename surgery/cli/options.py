@@ -12,6 +12,7 @@ from surgery.cli.session import Session
 __all__ = [
     "allow_option",
     "json_option",
+    "limit_option",
     "output_options",
     "params_option",
     "quiet_option",
@@ -73,8 +74,42 @@ def allow_option(function: F) -> F:
         "--allow",
         multiple=True,
         metavar="WHAT",
-        help="Permit what a recipe may not do by itself: network, import:PACKAGE.",
+        help="Permit what a recipe may not do by itself: network, import:PACKAGE, pickle:PATH, pickle.",
     )(function)
+
+
+def limit_option(function: F) -> F:
+    """``--limit NAME=VALUE``, any number of times: in force while the command runs."""
+    return click.option(
+        "--limit",
+        "limits",
+        multiple=True,
+        metavar="NAME=VALUE",
+        expose_value=False,
+        is_eager=True,
+        callback=_limit,
+        shell_complete=_complete_limits,
+        help="Raise a limit, such as tensor=1TB; `surgery list limits` shows them.",
+    )(function)
+
+
+def _limit(ctx: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
+    if not values:
+        return
+    from surgery.cli.usage import Misused
+    from surgery.limits import limited
+
+    pairs = [value.partition("=") for value in values]
+    for name, equals, _value in pairs:
+        if not equals:
+            raise Misused(f"a limit is a name and a value: `{name}` is none", "such as `--limit tensor=1TB`")
+    ctx.with_resource(limited({name.strip(): value.strip() for name, _, value in pairs}))
+
+
+def _complete_limits(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from surgery.limits import NAMES
+
+    return [f"{name}=" for name in NAMES if name.startswith(incomplete)]
 
 
 def output_options(function: F) -> F:
@@ -88,9 +123,9 @@ def output_options(function: F) -> F:
 def record_options(function: F) -> F:
     """``--digest`` and ``--no-provenance``."""
     function = click.option(
-        "--provenance/--no-provenance", default=True, help="Whether the output says what made it; it does by default."
+        "--no-provenance", "provenance", flag_value=False, default=True, help="Leave out of the output what made it."
     )(function)
-    return click.option("--digest", is_flag=True, help="Digest contents for that: of every source, and of the output.")(
+    return click.option("--digest", is_flag=True, help="Digest all contents: of large sources too, and of the output.")(
         function
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from surgery.cli.options import allow_option, json_option, output_options, params_option, recipe_argument
+from surgery.cli.options import allow_option, json_option, limit_option, output_options, params_option, recipe_argument
 from surgery.cli.session import session
 
 __all__ = ["command"]
@@ -18,6 +18,7 @@ __all__ = ["command"]
 @params_option
 @output_options
 @allow_option
+@limit_option
 @click.option("--all", "full", is_flag=True, help="Show every line of every rule, however many there are.")
 @json_option
 def command(

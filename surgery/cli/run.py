@@ -10,6 +10,7 @@ import click
 from surgery.cli.options import (
     allow_option,
     json_option,
+    limit_option,
     output_options,
     params_option,
     quiet_option,
@@ -31,6 +32,7 @@ __all__ = ["command", "execute"]
 @output_options
 @record_options
 @allow_option
+@limit_option
 @json_option
 @quiet_option
 def command(

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from surgery.cli.options import json_option, recipe_argument
+from surgery.cli.options import json_option, limit_option, recipe_argument
 from surgery.cli.session import session
 
 __all__ = ["command"]
@@ -16,6 +16,7 @@ __all__ = ["command"]
 @recipe_argument
 @click.option("--source", "as_text", is_flag=True, help="Of a recipe, print the text itself.")
 @click.option("--provenance", is_flag=True, help="Of a file that a recipe made, show all that it says of that.")
+@limit_option
 @json_option
 def command(recipe: str, as_text: bool, provenance: bool) -> None:
     """Show what a recipe is for, its parameters, and what it takes and gives; a file, or a shipped one.

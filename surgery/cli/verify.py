@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from surgery.cli.options import json_option, quiet_option
+from surgery.cli.options import json_option, limit_option, quiet_option
 from surgery.cli.session import session
 
 __all__ = ["command"]
@@ -21,6 +21,7 @@ __all__ = ["command"]
     type=click.Path(),
     help="Check the sources too: a checkpoint, or a directory to look in, such as `.`.",
 )
+@limit_option
 @json_option
 @quiet_option
 def command(output: str, sources: tuple[str, ...]) -> int:

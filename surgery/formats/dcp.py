@@ -21,7 +21,7 @@ from surgery.formats.file import File, open_file
 from surgery.formats.limits import Limits
 from surgery.formats.nodes import tensor_like
 from surgery.formats.pickles.machine import Malformed, Unsupported, reading
-from surgery.formats.record import LONGEST, MEMBER, RECORD
+from surgery.formats.record import MEMBER, RECORD
 from surgery.tensors.expr import Stored, TensorExpr
 from surgery.tensors.spec import Spec
 
@@ -57,7 +57,7 @@ def _record(metadata: File) -> dict[str, str]:
     if not path.is_file():
         return {}
     with open_file(path, os.path.join(os.path.dirname(metadata.name), MEMBER)) as file:
-        return {RECORD: file.read(0, LONGEST).decode(errors="replace")}
+        return {RECORD: file.whole("record").decode(errors="replace")}
 
 
 def _names(described: Described) -> dict[Item, str]:

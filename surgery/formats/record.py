@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CHECKSUMS", "LONGEST", "MEMBER", "RECORD"]
+__all__ = ["CHECKSUMS", "MEMBER", "RECORD"]
 
 #: the metadata pair that holds it; a checkpoint that has a record has this pair in its `metadata`, whatever the format
 RECORD: Final = "surgery.provenance"
@@ -13,5 +13,3 @@ MEMBER: Final = "surgery.json"
 #: the metadata pair of a safetensors file with the CRC-32 of its tensors, eight hexadecimal digits each, in the order of
 #: the header; the format itself has no checksums
 CHECKSUMS: Final = "surgery.crc32"
-#: of its bytes: above what the longest recipe takes
-LONGEST: Final = 1 << 24

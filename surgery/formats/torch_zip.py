@@ -18,7 +18,7 @@ from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Machine, Malformed, reading
 from surgery.formats.pickles.stream import InMemory
 from surgery.formats.pickles.tensors import Tensors, storage_maker
-from surgery.formats.record import LONGEST, MEMBER, RECORD
+from surgery.formats.record import MEMBER, RECORD
 from surgery.formats.torchscript import add_kinds
 from surgery.tensors.expr import ByteRange
 
@@ -66,7 +66,7 @@ def _record(archive: Archive, folder: str) -> dict[str, str]:
     member = archive.members.get(f"{folder}{MEMBER}")
     if member is None:
         return {}
-    return {RECORD: archive.content(member, LONGEST).decode(errors="replace")}
+    return {RECORD: archive.content(member, "record").decode(errors="replace")}
 
 
 class _Reader:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from surgery.diagnostics import SurgeryError, fail
 from surgery.files.atomic import FileDraft
 from surgery.files.failures import output_errors
+from surgery.limits import exceeded, limits
 from surgery.places.cache import Version, versions
 from surgery.places.place import Place
 
@@ -116,10 +117,12 @@ class Download:
         with FileDraft(version.file, overwrite=True, span=self._place.span) as draft:
             at = _copy(version.part, draft.descriptor) if response.status == 206 else 0
             end = at + response.length if response.length is not None else None
+            self._refuse_beyond_limit(end or 0)
             try:
                 # unlike `read`, this gives what arrived before a body in chunks breaks off
                 while piece := response.read1(_PIECE):
                     at = _write(draft.descriptor, piece, at, version.file)
+                    self._refuse_beyond_limit(at)
                 if end is not None and at != end:
                     raise http.client.IncompleteRead(b"", end - at)
             except (*_BROKEN, KeyboardInterrupt):
@@ -129,6 +132,11 @@ class Download:
                 raise
             draft.publish()
         version.part.unlink(missing_ok=True)
+
+    def _refuse_beyond_limit(self, size: int) -> None:
+        """Refuse a file that is, or says that it is, larger than the limit; some servers never stop."""
+        if size > limits().download:
+            raise exceeded("download", f"`{self._place}` is larger than the limit", self._place.span, needed=size)
 
     def _give_up_if_hopeless(self, error: Exception) -> None:
         """Raise at once what would be the same the next time."""

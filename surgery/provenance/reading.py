@@ -6,7 +6,8 @@ import os
 
 from surgery.diagnostics import fail
 from surgery.formats import Checkpoint, read
-from surgery.formats.record import LONGEST, RECORD
+from surgery.formats.record import RECORD
+from surgery.limits import exceeded, limits
 from surgery.provenance.record import BadRecord, Record, parse_record
 
 __all__ = ["read_record", "record_in"]
@@ -32,8 +33,8 @@ def record_in(checkpoint: Checkpoint) -> Record:
         note = "Surgery writes a record unless it is told not to; other programs do not keep it when they write a file"
         raise fail("no-provenance", f"`{checkpoint.shown}` does not say what made it", notes=(note,))
     try:
-        if len(text) > LONGEST:
-            raise BadRecord("it is longer than any record")
+        if len(text) > limits().record:
+            raise exceeded("record", f"`{checkpoint.shown}`: its record is too long", needed=len(text))
         return parse_record(text)
     except BadRecord as error:
         message = f"`{checkpoint.shown}`: what should be the record of what made it is none: {error}"

@@ -50,7 +50,7 @@ def test_a_mapping_of_devices():
         ('at: ""', "error[wrong-type]: a path or an address stands here"),
         ("at: {path: a, sha256: abc}", "1:23: error[wrong-type]: 64 hexadecimal digits stand here"),
         ("at: {path: a, map_location: gpu}", "error[wrong-type]: `gpu` is no device"),
-        ("at: {path: a, trust: pickle}", "error[wrong-type]"),
+        ("at: {path: a, trust: live}", "error[wrong-type]"),
         ("at: {path: a, entyr: x}", "1:15: error[unknown-word]: `entyr` means nothing here"),
     ],
 )

@@ -134,7 +134,7 @@ class TestSources:
         content[-1] ^= 1
         Path("in.safetensors").write_bytes(content)
         assert outcomes(out, ".")["in.safetensors"] == "changed"
-        assert "contents of `in.safetensors`" in str(verify(out, sources=["."]).checks)
+        assert "other contents of `in.safetensors`" in str(verify(out, sources=["."]).checks)
 
     def test_a_header_of_the_same_size(self, out):
         content = Path("in.safetensors").read_bytes()
@@ -232,7 +232,7 @@ class TestHostile:
             with pytest.raises(surgery.SurgeryError) as error:
                 function("out.safetensors")
             (diagnostic,) = error.value.diagnostics
-            assert diagnostic.code == "corrupt-checkpoint"
+            assert diagnostic.code == ("too-large" if len(text) > 16_000_000 else "corrupt-checkpoint")
             assert "\x1b" not in str(diagnostic)
             assert len(str(diagnostic)) < 1_000
 
