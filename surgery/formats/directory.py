@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from surgery.diagnostics import fail
+from surgery.formats.distributed.parts import is_part_name
 from surgery.formats.file import open_file
 from surgery.formats.sharded import Sharded, index_of, shard_names
 from surgery.wording import listed
@@ -64,6 +65,9 @@ def the_checkpoint_among(files: Sequence[str], name: str, present: Sequence[str]
     content = _content(files if present is None else present)
     indexes = [file for file in files if _INDEX.search(file)]
     weights = [file for file in files if file.endswith(_SUFFIXES)]
+    if weights and not indexes and all(map(is_part_name, weights)):
+        # any of them stands for all: each says where its tensors belong
+        return weights[0]
     single = [file for file in weights if not (indexes and _is_shard(file))]
     # beside the weights, a trainer leaves what it needs to go on
     models = [file for file in single if not _NO_MODEL.match(file)]

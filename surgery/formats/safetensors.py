@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint
 from surgery.formats.detect import FORMATS, Format
+from surgery.formats.distributed.parts import is_part
 from surgery.formats.file import File, corrupt
 from surgery.formats.limits import Limits
 from surgery.formats.strict_json import NotStrict, parse
@@ -60,7 +61,7 @@ class Safetensors(Format):
 
     @classmethod
     def matches(cls, file: File) -> bool:
-        return file.head[8:9] == b"{" and int.from_bytes(file.head[:8], "little") < 1 << 40
+        return file.head[8:9] == b"{" and int.from_bytes(file.head[:8], "little") < 1 << 40 and not is_part(file)
 
     @classmethod
     def read(cls, file: File, limits: Limits) -> Checkpoint:

@@ -30,8 +30,8 @@ __all__ = ["ALIASES", "SafetensorsSink"]
 
 #: the metadata pair that names tied tensors, as JSON: alias -> the name under which the tensor is written
 ALIASES = "surgery.aliases"
-#: pairs of ours begin so; those of an input file do not describe the output
-_OURS = "surgery."
+#: pairs of ours begin so, and those of torch's distributed checkpoints: those of an input do not describe the output
+_OF_A_FILE = ("surgery.", "DCP_")
 _HEADER_LIMIT = 100_000_000
 _NAMES = {
     "float64": "F64",
@@ -230,7 +230,7 @@ def _index(names: Sequence[str], shards: Sequence[Sequence[_Owner]], metadata: M
 
 
 def _metadata(source: Mapping[str, str], request: Request) -> dict[str, str]:
-    kept = {name: value for name, value in source.items() if not name.startswith(_OURS)}
+    kept = {name: value for name, value in source.items() if not name.startswith(_OF_A_FILE)}
     return {**kept, "format": "pt", **request.metadata}
 
 
