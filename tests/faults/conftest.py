@@ -125,6 +125,9 @@ class Stage:
 
     def run_cleanly(self) -> None:
         """A run without a fault, whatever stands there: all is new, and there is no litter."""
+        for name in set(self.scene.inputs) & set(self.scene.outputs):
+            # a second operation on a result would be another one
+            (self.directory / name).write_bytes(self.scene.inputs[name])
         argv = self.scene.argv if self.scene.argv[0] == "run" else (*self.scene.argv, "-f")
         done = self.server.run(self.directory, argv, absent=self.scene.absent)
         assert done["status"] == 0, done["err"]
