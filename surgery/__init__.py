@@ -19,10 +19,23 @@ if TYPE_CHECKING:
     from surgery.diagnostics import Diagnostic, SurgeryError
     from surgery.model.names import register_layer
     from surgery.plan import Plan
+    from surgery.provenance.reading import read_record
+    from surgery.provenance.verifying import verify
     from surgery.recipe import Recipe
     from surgery.result import Result
 
-__all__ = ["Diagnostic", "Plan", "Recipe", "Result", "SurgeryError", "load", "register_layer", "run"]
+__all__ = [
+    "Diagnostic",
+    "Plan",
+    "Recipe",
+    "Result",
+    "SurgeryError",
+    "load",
+    "read_record",
+    "register_layer",
+    "run",
+    "verify",
+]
 
 _HOMES = {
     "load": "surgery.api",
@@ -31,6 +44,8 @@ _HOMES = {
     "Diagnostic": "surgery.diagnostics",
     "SurgeryError": "surgery.diagnostics",
     "Plan": "surgery.plan",
+    "read_record": "surgery.provenance.reading",
+    "verify": "surgery.provenance.verifying",
     "Recipe": "surgery.recipe",
     "Result": "surgery.result",
 }

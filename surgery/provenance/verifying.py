@@ -108,7 +108,7 @@ def _contents(checkpoint: Checkpoint) -> Check:
     checked = list(check_contents(checkpoint))
     damaged = [one.name for one in checked if not one.ok]
     if damaged:
-        return Check("contents", "changed", f"CRC-32 of {listed(damaged, 3)}")
+        return Check("contents", "changed", f"another CRC-32 of {listed(damaged, 3)}")
     if not checked:
         return Check("contents", "unchecked", "there are no checksums; a run with `--digest` writes them")
     return Check("contents", "ok", f"CRC-32 of {format_bytes(sum(one.size for one in checked))}")
@@ -152,13 +152,13 @@ def _differences(source: SourceRecord, now: Checkpoint) -> Iterator[str]:
         yield f"{file.name} had {format_bytes(file.size)}, and has {format_bytes(size)}"
         return
     if checkpoint_listing(now) != source.listing:
-        yield "other names, dtypes, shapes or places of tensors"
+        yield "other names, dtypes, shapes, places or checksums of tensors"
         return
     wanted = {path: file for file, path in zip(source.files, paths, strict=True) if file.sha256 is not None}
     taken = digests(wanted)
     changed = [file.name for path, file in wanted.items() if taken[path] != file.sha256]
     if changed:
-        yield f"contents of {listed(changed, 3)}"
+        yield f"other contents of {listed(changed, 3)}"
 
 
 def _paths(files: Sequence[FileRecord], now: Checkpoint) -> list[str] | None:
