@@ -26,6 +26,7 @@ _CENTRAL = struct.Struct("<4s4x2H4x3L3H8xL")
 _LOCAL = struct.Struct("<4s4xH16x2H")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1
+_PACKED = "its bytes cannot be used as they stand; `torch.load` and `torch.save` make a file without compression of it"
 #: bytes that may stand between the end of an entry and what follows: nothing, or a data descriptor
 _DESCRIPTORS = (0, 12, 16, 20, 24)
 
@@ -84,7 +85,7 @@ class Archive:
         """
         if not member.stored:
             message = f"`{self.file.name}`: the entry `{member.name}` is compressed"
-            raise fail("unsupported-checkpoint", message, notes=["its bytes cannot be used as they stand"])
+            raise fail("unsupported-checkpoint", message, notes=[_PACKED])
         return self.file.locate(self.place(member), member.size, member.crc)
 
     def content(self, member: Member, limit: str | int) -> bytes:

@@ -27,6 +27,10 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 )
 
 
+#: members of the tar archives that torch wrote in its first months
+_OF_OLD_TORCH = (b"sys_info", b"pickle", b"storages", b"tensors")
+
+
 def what_it_seems(file: File) -> str:
     """In a few words, what the file seems to be."""
     if not file.size:
@@ -35,6 +39,10 @@ def what_it_seems(file: File) -> str:
     for beginning, what in _BEGINNINGS:
         if head.startswith(beginning):
             return what
+    if head[257:262] == b"ustar" and head[:100].rstrip(b"\0") in _OF_OLD_TORCH:
+        return (
+            "it was written by torch before 0.1.10; `torch.load` of torch 2 still reads it, with `weights_only=False`"
+        )
     if head[257:262] == b"ustar":
         return "it is a tar archive: unpack it first"
     if b"tfl3" in head[4:8].lower():

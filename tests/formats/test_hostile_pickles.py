@@ -73,9 +73,16 @@ def test_no_function_is_called(kind, function, pack):
 
 
 def test_the_result_of_one_call_is_not_called(pack):
-    raw = b"c__builtin__\ngetattr\n(c__builtin__\nobject\nVx\ntR(Vtouch\ntR."
+    raw = b"c__builtin__\ngetattr\n(Vobject\nVx\ntR(Vtouch\ntR."
     with pytest.raises(SurgeryError, match="something is called that is neither a class nor a function"):
         read(pack(b"\x80\x02" + raw))
+
+
+def test_a_class_within_a_class_is_a_name(pack):
+    """Before protocol 4 it is got by `getattr`, here and in the file that is written."""
+    raw = b"c__builtin__\ngetattr\n(c__builtin__\nobject\nVx\ntR(Vtouch\ntR."
+    found = read(pack(b"\x80\x02" + raw)).tree
+    assert (found.module, found.name, found.args) == ("__builtin__", "object.x", ("touch",))
 
 
 @pytest.mark.parametrize("name", ["torch", "collections", "surgery.formats.detect"])

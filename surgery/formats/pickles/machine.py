@@ -53,6 +53,7 @@ LONG_BYTES = 1 << 16
 _STOP, _MARK, _TUPLE, _TUPLE2, _EMPTY_TUPLE, _NEWFALSE, _REDUCE = b".(t\x86)\x89R"
 _LONG_BINPUT, _BINGET, _BININT1, _BINUNICODE = b"rhKX"
 _KEY_PARTS = 1000
+_BUILTINS = ("__builtin__", "builtins")
 _uint32 = struct.Struct("<I").unpack_from
 
 
@@ -291,6 +292,8 @@ class Machine:
             return builder(*args)
         if function.args is not None:
             raise Malformed("something is called that is neither a class nor a function")
+        if function.name == "getattr" and function.module in _BUILTINS and _names_a_part(args):
+            return self.name(args[0].module, f"{args[0].name}.{args[1]}")
         return Placeholder(function.module, function.name, args, new=new, kwargs=kwargs)
 
     def build(self, state: Any) -> None:
@@ -340,6 +343,11 @@ class Machine:
         if target.mapping is not mapping:
             raise Malformed("an object is both a list and a mapping")
         return target.items  # type: ignore[return-value]
+
+
+def _names_a_part(args: tuple[Any, ...]) -> bool:
+    """Whether these are a class and a name: so a class within a class, or a method, is named before protocol 4."""
+    return len(args) == 2 and type(args[0]) is Placeholder and args[0].args is None and type(args[1]) is str
 
 
 @contextmanager
