@@ -328,7 +328,7 @@ import torch.distributed.checkpoint as dcp
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
-rank, port, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+rank, port, path, given = int(sys.argv[1]), *sys.argv[2:]
 dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
 mesh = init_device_mesh("cpu", (2,))
 numbers = lambda *shape: torch.arange(float(torch.Size(shape).numel())).reshape(shape)
@@ -340,6 +340,12 @@ state = {
     "plain": numbers(2, 2),
 }
 dcp.save({"model": state, "step": 11}, checkpoint_id=path)
+
+# what was written in one piece is cut for these ranks
+rows, columns = (distribute_tensor(torch.zeros(5, 4), mesh, [Shard(dim)]) for dim in (0, 1))
+dcp.load({"rows": rows, "columns": columns}, checkpoint_id=given)
+assert torch.equal(rows.full_tensor(), numbers(5, 4))
+assert torch.equal(columns.full_tensor(), 2 * numbers(5, 4))
 dist.destroy_process_group()
 """
 
@@ -349,9 +355,11 @@ def test_two_ranks(tmp_path: Path, value: ToTensor, same: Same) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
+    given = {"rows": numbers(5, 4), "columns": 2 * numbers(5, 4)}
+    surgery.load({"output": {"path": str(tmp_path / "given"), "format": "dcp"}}).run(state_dict=given)
     (tmp_path / "train.py").write_text(TWO_RANKS)
-    command = [sys.executable, str(tmp_path / "train.py")]
-    ranks = [subprocess.Popen([*command, rank, port, str(tmp_path / "run")]) for rank in ("0", "1")]
+    arguments = [port, str(tmp_path / "run"), str(tmp_path / "given")]
+    ranks = [subprocess.Popen([sys.executable, str(tmp_path / "train.py"), rank, *arguments]) for rank in ("0", "1")]
     assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
     assert (tmp_path / "run" / "__1_0.distcp").exists()
     tree = read(tmp_path / "run").tree

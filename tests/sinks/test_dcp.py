@@ -21,6 +21,8 @@ from surgery.diagnostics import SurgeryError
 from surgery.formats import read
 from surgery.formats.contents import Rest
 from surgery.formats.entries import choose
+from surgery.sinks.base import Output
+from surgery.sinks.target import resolve
 from surgery.tensors.subject import Entry, Subject
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled, unavailable or uninitialized")
@@ -259,3 +261,11 @@ def test_metadata_is_what_torch_writes(held, tmp_path, write):
     assert found.version == wanted.version
     raw = pickle.loads((tmp_path / "out" / "run" / ".metadata").read_bytes())
     assert vars(raw).keys() == vars(wanted).keys()
+
+
+def test_it_is_a_directory():
+    for output in (Output("run", format="dcp"), Output("run/", format="dcp"), Output("run.v2", format="dcp")):
+        target = resolve(output, Path("/base"))
+        assert (target.format, target.request.directory) == ("dcp", True)
+    with pytest.raises(SurgeryError, match="is written as a directory, and the path is named as a file"):
+        resolve(Output("run.pt", format="dcp"), Path("/base"))
