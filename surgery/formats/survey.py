@@ -23,7 +23,7 @@ __all__ = ["ROOT", "Candidate", "Survey", "candidates"]
 #: parts of the names of what is no model, whatever tensors stand in it
 _NO_MODEL = re.compile(
     r"^optim|optimi[sz]er|scheduler|scaler|callback|^loops$|message_hub|(^|_)rng|random_state|hyper_?param|hparams"
-    r"|^meta$|^args$|config|^cfg$|history|metrics?$|(^|_)loss(es)?$|^criterion",
+    r"|^meta$|^args$|config|^cfg$|history|metrics?$|(^|_)loss(es)?$|^criterion|(^|\.)_extra_state$",
     re.IGNORECASE,
 )
 #: the entry that stands for the whole checkpoint
