@@ -39,13 +39,13 @@ def run(path, output, *steps):
 @pytest.mark.parametrize("key", ["row", "strided", "matrix"])
 def test_a_part_of_a_damaged_record_is_refused(key, output, damaged):
     with pytest.raises(SurgeryError, match="160 bytes from byte .* are damaged") as error:
-        run(damaged, output, f"{{filter: m.{key}}}")
+        run(damaged, output, f"{{filter: {{keep: m.{key}}}}}")
     assert error.value.diagnostics[0].code == "corrupt-checkpoint"
     assert sorted(path.name for path in damaged.parent.iterdir()) == ["model.pth", "recipe.yaml"]
 
 
 def test_a_record_that_nothing_is_kept_of_is_not_read(damaged):
-    run(damaged, "out.pth", "{filter: m.own}")
+    run(damaged, "out.pth", "{filter: {keep: m.own}}")
     assert torch.equal(torch.load(damaged.parent / "out.pth", weights_only=True)["m.own"], torch.ones(3))
 
 
