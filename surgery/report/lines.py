@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
@@ -24,6 +25,11 @@ STYLES = {
 }
 
 
+#: no key that a person wrote is as long
+_LONG = 400
+_LONG_WORD = re.compile(rf"\S{{{_LONG},}}")
+
+
 class Piece(NamedTuple):
     """Some text in one style (a key of `STYLES`); safe to print, and without line ends."""
 
@@ -36,8 +42,13 @@ Line: TypeAlias = tuple[Piece, ...]
 
 
 def piece(text: object, style: str = "") -> Piece:
-    """A piece of any text; what must not reach a terminal is escaped."""
-    return Piece(escape(str(text)), style)
+    """A piece of any text; what must not reach a terminal is escaped, and words of absurd length are shortened."""
+    safe = escape(str(text))
+    return Piece(safe if len(safe) < _LONG else _LONG_WORD.sub(_shortened, safe), style)
+
+
+def _shortened(word: re.Match[str]) -> str:
+    return f"{word[0][:200]}…{word[0][-60:]}"
 
 
 def line(*parts: str | Piece) -> Line:

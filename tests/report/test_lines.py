@@ -56,3 +56,10 @@ def test_paragraphs_are_wrapped_and_indented_lines_are_not():
     assert plain([second]).startswith("word")
     assert blank == ()
     assert plain([code]) == f"    {'x' * 80}\n"
+
+
+def test_a_word_of_absurd_length_is_shortened_on_screens():
+    assert len(piece("k" * 100_000).text) == 261
+    assert piece("k" * 300).text == "k" * 300
+    sentence = "word " * 1000
+    assert piece(sentence).text == sentence
