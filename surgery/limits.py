@@ -137,7 +137,7 @@ def shown_limit(name: str) -> str:
 
 def _rounded(count: int) -> int:
     """The next number that has one digit and noughts."""
-    step = 10 ** (len(str(count)) - 1)
+    step: int = 10 ** (len(str(count)) - 1)
     return step * -(-count // step)
 
 

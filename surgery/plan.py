@@ -46,6 +46,7 @@ class Plan:
         files: every file that was opened, with its size in bytes.
         opened: the sources that were opened.
         allow: the permissions that the caller gave.
+        given: whether the caller gave objects, which it may change afterwards.
         run_checks: what the tensors of the result are checked for before anything is written.
     """
 
@@ -62,6 +63,7 @@ class Plan:
     files: Mapping[str, int] = field(default_factory=dict)
     opened: tuple[Opened, ...] = ()
     allow: frozenset[str] = frozenset()
+    given: bool = False
     run_checks: tuple[RunCheck, ...] = ()
 
     def execute(self, progress: Progress | None = None, *, digest: bool = False) -> Result:

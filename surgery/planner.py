@@ -70,6 +70,7 @@ def make_plan(
         files=context.files,
         opened=tuple(context.opened),
         allow=context.allow,
+        given=bool(context.given),
         run_checks=tuple(context.run_checks),
     )
     return dataclasses.replace(plan, cost=cost_of(plan))

@@ -138,8 +138,9 @@ def carry_out(plan: Plan, progress: Progress | None = None, *, digest: bool = Fa
     record = record_of(plan, digest=digest) if any(output.provenance for output in plan.outputs) else None
     written = write_outputs(plan, progress, provenance=record.to_text() if record else "", digest=digest)
     result = Result(plan, written, checked._tensors, record)
-    in_memory = any(isinstance(leaf, Held) for e in plan.subject.entries.values() for leaf in leaves(e.expr))
-    if in_memory:
+    held = any(isinstance(leaf, Held) for e in plan.subject.entries.values() for leaf in leaves(e.expr))
+    if plan.given and held:
+        # whoever holds these tensors may change them from now on
         result._materialised()
     return result
 

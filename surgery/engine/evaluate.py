@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from surgery.diagnostics import fail
 from surgery.engine.evaluation import Failure, nodes
 from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles
@@ -55,8 +56,21 @@ def materialise(
         where = (id(entry.expr), entry.device)
         if where not in placed:
             tensor = made[id(entry.expr)]
-            placed[where] = tensor if entry.device is None else tensor.to(entry.device)
+            placed[where] = tensor if entry.device is None else _on(tensor, entry.device)
     return {key: placed[id(entry.expr), entry.device] for key, entry in entries.items()}
+
+
+def _on(tensor: Tensor, device: str) -> Tensor:
+    """The tensor on a device.
+
+    Raises:
+        SurgeryError: code ``device``; it is not there.
+    """
+    try:
+        return tensor.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise fail("device", f"no tensor can be put on `{device}`: {reason}", cause=error) from error
 
 
 class _Collector:

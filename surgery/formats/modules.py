@@ -8,6 +8,7 @@ from typing import Any
 from surgery.formats.contents import Placeholder
 from surgery.formats.nodes import is_module, module_state
 from surgery.limits import exceeded, limits
+from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import TensorExpr
 
 __all__ = ["module_tensors", "unusual_names"]
@@ -73,8 +74,8 @@ def unusual_names(names: Iterable[tuple[str, str]]) -> list[str]:
 
 def _is_usual(module: str, name: str) -> bool:
     """Whether it is a layer of torch, or makes a tensor."""
-    if module == "torch":
-        return name.endswith("Storage")
+    if module in ("torch", "torch.storage"):
+        return name.endswith("Storage") or name in DTYPES
     if module == "torch._utils":
         return name.startswith("_rebuild_")
     return module.startswith("torch.nn.modules.") or (module, name) in _USUAL

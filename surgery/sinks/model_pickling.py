@@ -11,7 +11,8 @@ import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from types import FunctionType
+from typing import Any, ClassVar
 
 from surgery.sinks.pickling import STORAGE_TYPES, PickledStorage
 from surgery.tensors.expr import Held, TensorExpr
@@ -80,6 +81,8 @@ class ModelPickler(_Pickler):  # type: ignore[misc]
     def save_global(self, obj: Any, name: str | None = None) -> None:
         super().save_global(obj, name)
         self.names[str(getattr(obj, "__module__", "")), name or obj.__qualname__] = None
+
+    dispatch: ClassVar[dict[Any, Any]] = {**_Pickler.dispatch, FunctionType: save_global}
 
     def reducer_override(self, obj: Any) -> Any:
         import torch
