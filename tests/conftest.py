@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from surgery.diagnostics import SurgeryError
 from surgery.document.parse import parse_document
@@ -25,7 +26,15 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
-    parser.addoption("--fuzz", type=int, metavar="N", help="cases of every random test, instead of what CI has time for")
+    parser.addoption(
+        "--fuzz", type=int, metavar="N", help="cases of each random test, not what CI has time for"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if asked := config.getoption("--fuzz"):
+        settings.register_profile("asked", max_examples=asked)
+        settings.load_profile("asked")
 
 
 @pytest.fixture(scope="session")

@@ -391,6 +391,13 @@ def written(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 # --- the law ---------------------------------------------------------------------------------------------------------
 
+#: ``--fuzz`` asks for more
+often = settings(
+    max_examples=max(120, settings.default.max_examples),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
 
 def same(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
@@ -433,13 +440,13 @@ def check(state: State, steps: Sequence[dict[str, Any]], file: Path | None = Non
     return True
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@often
 @given(recipe=recipes())
 def test_tensors_in_memory(recipe: tuple[State, list[dict[str, Any]]]) -> None:
     check(*recipe)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@often
 @given(recipe=recipes())
 def test_tensors_in_a_file(
     recipe: tuple[State, list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory

@@ -1,8 +1,11 @@
-"""Whatever stands in a recipe: it is read, or refused with places, quickly."""
+"""Whatever stands in a recipe: it is read, or refused with places, quickly, and in little memory."""
 
 from __future__ import annotations
 
+import resource
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -21,10 +24,21 @@ def diagnostics(text: str) -> tuple[Diagnostic, ...]:
         return error.diagnostics
 
 
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """What is read may take no more than 200 MiB beyond what the process has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_only_surgery_errors_come_out(mutants, seed):
+@pytest.mark.usefixtures("little_memory")
+def test_only_surgery_errors_come_out(mutants, cases, seed):
     known = set(all_codes())
-    for text in mutants(seed, 1000):
+    for text in mutants(seed, cases(1000)):
         start = time.process_time()
         found = diagnostics(text)
         assert time.process_time() - start < 2
