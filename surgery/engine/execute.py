@@ -106,7 +106,7 @@ def _embedded(expr: TensorExpr, files: SourceFiles) -> bytes:
     try:
         if not needs_torch(expr):
             (chunks,) = contents([expr], files)
-            return b"".join(chunks)
+            return b"".join(map(bytes, chunks))
         return bytes(bytes_of_tensor(Values([expr], files).take(expr)))
     except Failure as failure:
         raise explain(failure, "an array of the checkpoint", ()) from failure.error

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["BLOCK", "contents", "needs_torch", "way_of"]
+__all__ = ["BLOCK", "contents", "needs_torch", "room_for", "way_of"]
 
 #: elements that pass through a chain of kernels at a time: they and what kernels keep should fit the cache
-BLOCK = 1 << 16
+BLOCK = 1 << 17
 
 
 def way_of(node: Computed) -> Way | None:
@@ -67,6 +67,21 @@ def contents(
     return (flows.chunks(flows.take(root)) for root in roots)
 
 
+def room_for(roots: Iterable[TensorExpr]) -> int:
+    """How many bytes the blocks of expressions need at most, before the first kernel of each."""
+    return max(map(_room, nodes(roots)), default=0)
+
+
+def _room(node: TensorExpr) -> int:
+    if isinstance(node, Stored):
+        return min(BLOCK * node.spec.dtype.size, node.spec.nbytes)
+    if isinstance(node, Computed) and isinstance(way_of(node), Elementwise):
+        return 0
+    # the parts that an operation gives are no larger than what they are parts of
+    inputs = node.inputs if isinstance(node, Computed) else ()
+    return max(window_of(expr.spec.nbytes) for expr in (node, *inputs))
+
+
 @dataclass(slots=True)
 class Flow:
     """A tensor that is still to be computed: where its elements are, and the kernels that they pass through.
@@ -89,12 +104,12 @@ class Flows(Evaluation[Flow]):
         self._files = files
         self._scratch = scratch
         #: what blocks lie in: one flow flows at a time
-        self._window = scratch.take(max((window_of(node.spec.nbytes) for node in nodes(roots)), default=0))
+        self._window = scratch.take(room_for(roots))
 
     def _leaf(self, expr: TensorExpr) -> Flow:
         if isinstance(expr, Stored):
             return Flow(expr.spec, expr)
-        array, swap = array_of(expr, self._files)
+        array, swap = array_of(expr, self._files, self._scratch)
         return Flow(expr.spec, array, () if swap is None else (("reading", lambda: swap),))
 
     def _apply(self, node: Computed, inputs: list[Flow]) -> list[Flow]:

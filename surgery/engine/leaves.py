@@ -52,7 +52,7 @@ class Swap:
         pass
 
 
-def array_of(expr: TensorExpr, files: SourceFiles) -> tuple[Array, Swap | None]:
+def array_of(expr: TensorExpr, files: SourceFiles, scratch: Scratch) -> tuple[Array, Swap | None]:
     """A strided leaf, or an array that is held, as an array of opaque elements; and what puts its bytes in order.
 
     Raises:
@@ -61,7 +61,7 @@ def array_of(expr: TensorExpr, files: SourceFiles) -> tuple[Array, Swap | None]:
     # complex numbers are pairs, each part in the byte order of the file
     swap = Swap(expr.spec.dtype.size // (2 if expr.spec.dtype.kind == "complex" else 1))
     if isinstance(expr, Strided):
-        return _strided(expr, files), swap if expr.big_endian and swap.size > 1 else None
+        return _strided(expr, files, scratch), swap if expr.big_endian and swap.size > 1 else None
     import numpy
 
     assert isinstance(expr, Held), expr
@@ -77,7 +77,7 @@ def reach(expr: Strided) -> int:
     return 1 + sum((length - 1) * stride for length, stride in zip(expr.spec.shape, expr.strides, strict=True))
 
 
-def _strided(expr: Strided, files: SourceFiles) -> Array:
+def _strided(expr: Strided, files: SourceFiles, scratch: Scratch) -> Array:
     import numpy
 
     size, shape = expr.spec.dtype.size, expr.spec.shape
@@ -86,7 +86,7 @@ def _strided(expr: Strided, files: SourceFiles) -> Array:
     first, length = expr.offset * size, reach(expr) * size
     whole = first == 0 and length == expr.storage.length
     piece = expr.storage if whole else expr.storage.part(first, length)
-    raw = numpy.empty(reach(expr), element(expr.spec.dtype))
+    raw = scratch.take(length).view(element(expr.spec.dtype))
     files.read_into(piece, view_of(raw))
     return numpy.lib.stride_tricks.as_strided(raw, shape, [stride * size for stride in expr.strides])
 
@@ -113,15 +113,15 @@ def leaf_tensor(expr: TensorExpr, files: SourceFiles, scratch: Scratch | None = 
     if isinstance(expr, Stored):
         files.read_all(expr.ranges, bytes_of_tensor(tensor))
     elif tensor.numel():
-        _order(expr, files, bytes_of_tensor(tensor))
+        _order(expr, files, scratch or Scratch(), bytes_of_tensor(tensor))
     return tensor
 
 
-def _order(expr: TensorExpr, files: SourceFiles, view: memoryview) -> None:
+def _order(expr: TensorExpr, files: SourceFiles, scratch: Scratch, view: memoryview) -> None:
     """Put the elements of a leaf that is no contiguous tensor in order."""
     import numpy
 
-    array, swap = array_of(expr, files)
+    array, swap = array_of(expr, files, scratch)
     ordered = numpy.frombuffer(view, array.dtype)
     copy(ordered.reshape(array.shape), array)
     if swap is not None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from surgery.engine.evaluation import nodes
-from surgery.engine.flow import BLOCK, way_of
+from surgery.engine.flow import BLOCK, room_for, way_of
 from surgery.engine.leaves import reach
-from surgery.engine.tiles import window_of
 from surgery.ops.ways import Elementwise, Views
 from surgery.tensors.expr import Computed, Held, Stored, Strided, TensorExpr
 
@@ -63,7 +62,7 @@ def memory_of_flows(exprs: Iterable[TensorExpr]) -> int:
         if not isinstance(way, Views) or moved:
             total += sum(s.nbytes for s in node.operation.infer(tuple(i.spec for i in node.inputs), node.outputs))
     total += sum(expr.spec.nbytes for expr in whole.values())
-    total += max((window_of(node.spec.nbytes) for node in nodes(roots)), default=0)
+    total += room_for(roots)
     return total + min(_REST, 64 * total)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 __all__ = ["BUDGET", "Job", "run_jobs", "workers"]
 
 #: bytes of memory for what is computed at the same time; one job that needs more runs alone
-BUDGET = 192 << 20
+BUDGET = 160 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from surgery.engine.pool import BUDGET
@@ -67,18 +68,30 @@ class Scratches:
                 self._drop()
 
     def _found(self, nbytes: int) -> Array:
-        import numpy
-
         with self._lock:
             self._lent += nbytes
             for number, memory in enumerate(self._kept):
                 if memory.nbytes == nbytes:
                     return self._kept.pop(number)
             self._drop()
-        # its pages are there when they are first touched, and not before
-        return numpy.empty(nbytes, numpy.uint8)
+        return _mapped(nbytes)
 
     def _drop(self) -> None:
         """Let go of what has been kept for longest, until all is within the budget."""
         while self._kept and self._lent + sum(memory.nbytes for memory in self._kept) > self._budget:
             self._kept.pop(0)
+
+
+def _mapped(nbytes: int) -> Array:
+    """Memory that goes back to the system when it is let go of, as what comes from `malloc` may not.
+
+    Its pages are there when they are first touched, and not before; large ones, where the system has them.
+    """
+    import numpy
+
+    memory = mmap.mmap(-1, max(1, nbytes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is not None:
+        with suppress(OSError):
+            memory.madvise(advice)
+    return numpy.frombuffer(memory, numpy.uint8, nbytes)

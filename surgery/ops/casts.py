@@ -8,6 +8,8 @@ compares by way of float64.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from surgery.ops.base import OpError
@@ -16,7 +18,7 @@ from surgery.tensors.dtype import DType
 if TYPE_CHECKING:
     from surgery.ops.ways import Array
 
-__all__ = ["Buffer", "CastKernel", "castable"]
+__all__ = ["CastKernel", "castable", "constant", "everywhere"]
 
 _NATIVE = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint32", "uint16", "uint8", "bool")
 _SOURCES = {*_NATIVE, "bfloat16"}
@@ -43,7 +45,7 @@ class CastKernel:
         self._name = name
         self._source = source
         self._target = target
-        self._first, self._second, self._result = Buffer(), Buffer(), Buffer()
+        self._first, self._second, self._result = _Buffer(), _Buffer(), _Buffer()
         self._low: Any = None
         self._high: Any = None
 
@@ -70,9 +72,12 @@ class CastKernel:
 
         if self._source.name == "bool":
             return numpy.not_equal(block, 0, out=self._first.of(block.size, "?"))
-        if self._source.name != "bfloat16":
+        if self._source.size != 2 or not self._source.floating:
             return block.view(self._source.name)
         wide = self._first.of(block.size, "u4")
+        if self._source.name == "float16":
+            # numpy converts and compares single ones slowly
+            return numpy.take(_all_of_float16(), block, out=wide.view("f4"), mode="clip")
         numpy.copyto(wide, block)
         return numpy.left_shift(wide, 16, out=wide).view("f4")
 
@@ -89,7 +94,8 @@ class CastKernel:
             numpy.copyto(single, values, casting="unsafe")
         result = self._result.of(values.size, f"u{self._target.size}")
         if self._target.name == "bfloat16":
-            _round_to_bfloat16(single, result, self._first.of(values.size, "u4"), no_nan=usual)
+            work = self._second if single is values else self._first
+            _round_to_bfloat16(single, result, work.of(values.size, "u4"), no_nan=usual)
         else:
             numpy.copyto(result.view(self._target.name), single, casting="unsafe")
         if not usual:
@@ -134,6 +140,15 @@ class CastKernel:
         return result.view(f"u{self._target.size}")
 
 
+@cache
+def _all_of_float16() -> Array:
+    """Every value of float16 as float32, in the order of their bits."""
+    import numpy
+
+    with numpy.errstate(all="ignore"):
+        return numpy.arange(65536, dtype="u2").view("f2").astype("f4")
+
+
 def _round_to_bfloat16(values: Array, result: Array, work: Array, *, no_nan: bool) -> None:
     """Round float32 values to nearest, ties to even; `work` is as many uint32, and may not be those of `values`."""
     import numpy
@@ -160,7 +175,7 @@ def _range(dtype: DType) -> tuple[int, int]:
     return -(2**dtype.mantissa) if dtype.kind == "int" else 0, 2**dtype.mantissa - 1
 
 
-class Buffer:
+class _Buffer:
     """Memory for one block, kept for the next."""
 
     def __init__(self) -> None:
@@ -174,3 +189,35 @@ class Buffer:
         if self._memory is None or self._memory.size < size:
             self._memory = numpy.empty(size, numpy.uint8)
         return self._memory[:size].view(dtype)
+
+
+def constant(name: str, value: int | float, source: DType, target: DType) -> Callable[[], Array] | None:
+    """What makes one element of `target` as `convert` makes it of `value` in `source`; None where only torch can.
+
+    The function raises `OpError` if the value is not fit.
+    """
+    if value == 0 and isinstance(value, int) and target.name != "float8_e8m0fnu":
+        return lambda: _bits(0, f"u{target.size}") if target.size < 16 else _bits(0, "c16")
+    if not target.floating and target.name in _TARGETS and isinstance(value, int):
+        return lambda: _bits(value, target.name).view(f"u{target.size}")
+    if not target.floating or target.name not in _TARGETS:
+        return None
+
+    def made() -> Array:
+        element = _bits(value, source.name).view(f"u{source.size}")
+        return element if source == target else CastKernel(name, source, target)(element)
+
+    return made
+
+
+def everywhere(element: Array, like: Array) -> Array:
+    """One element in the shape of `like`."""
+    import numpy
+
+    return numpy.broadcast_to(element.reshape(()), like.shape)
+
+
+def _bits(value: int | float, dtype: str) -> Array:
+    import numpy
+
+    return numpy.array([value], dtype)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, torch_dtype
 from surgery.ops.base import Op, OpError
+from surgery.ops.casts import constant, everywhere
 from surgery.ops.checks import one_result, several
 from surgery.ops.scale import holds
+from surgery.ops.ways import Assembly, Way
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.spec import Spec, format_shape
 
@@ -50,6 +52,13 @@ class _Constant(Op):
         (spec,) = self.infer(tuple(map(spec_of, inputs)), outputs)
         value = torch.tensor(self._value(), dtype=torch.float64 if spec.dtype.kind == "float" else None)
         return [convert(self.name, value, torch_dtype(spec.dtype.name)).expand(spec.shape).clone()]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way | None:
+        (spec,) = self.infer(inputs, outputs)
+        made = constant(self.name, self._value(), DTYPES["float64"], spec.dtype)
+        if made is None:
+            return None
+        return Assembly(lambda arrays, result: [(result, everywhere(made(), result))])
 
 
 @OPS.register("zeros")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, widened
 from surgery.ops.base import Op, OpError
+from surgery.ops.casts import constant, everywhere
 from surgery.ops.checks import COMPLEX, FLOATS, computable, dimension, single
 from surgery.ops.scale import holds
 from surgery.ops.slice import Slice
+from surgery.ops.ways import Assembly, Way, along
+from surgery.tensors.dtype import DTYPES
 from surgery.tensors.spec import Spec, format_shape
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from surgery.ops.ways import Array
 
 
 @OPS.register("pad")
@@ -65,6 +71,24 @@ class Pad(Op):
         else:
             extra = convert(self.name, torch.tensor(self.fill), tensor.dtype).expand(shape)
         return [torch.cat([tensor, extra], dim)]
+
+    def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way | None:
+        if isinstance(self.fill, str):
+            return None
+        dim = dimension(self, self.dim, inputs[0])
+        old = inputs[0].shape[dim]
+        made = constant(
+            self.name, self.fill, DTYPES["float32" if isinstance(self.fill, float) else "int64"], inputs[0].dtype
+        )
+        if made is None:
+            return None
+
+        def pieces(arrays: list[Array], result: Array) -> Iterator[tuple[Array, Array]]:
+            yield result[along(dim, slice(0, old))], arrays[0]
+            rest = result[along(dim, slice(old, None))]
+            yield rest, everywhere(made(), rest)
+
+        return Assembly(pieces)
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         size = inputs[0].shape[self.dim]

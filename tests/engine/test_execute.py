@@ -294,38 +294,48 @@ print([name for name in ("torch", "numpy", "safetensors") if name in sys.modules
         assert modules == "[]", name
 
 
-def test_computing_is_bounded_by_the_plan(tmp_path):
-    source, size = tmp_path / "source", 320 << 20
-    with source.open("wb") as file:
-        os.truncate(file.fileno(), size)
+@pytest.mark.parametrize(
+    ("operations", "most"),
+    [("[Cast(DTYPES['bfloat16'])]", 40), ("[Reshape((1024, -1)), Transpose(0, 1)]", 120), ("[Scale(0.5)]", 180)],
+    ids=["cast", "transpose", "by torch"],
+)
+def test_computing_is_bounded_by_the_plan(tmp_path, operations, most):
+    """Tensors of 40 MB, 8 and 32 of them, on two threads at a time."""
     script = """
 import resource
-import numpy, torch
-from surgery.engine import pool, stream, cost
-from surgery.engine.sharing import Sharing
-from surgery.files import writer
-from surgery.formats import read
-from surgery.formats.entries import choose
-from surgery.ops.arithmetic import spec_of
+import numpy
+from surgery.engine import cost
 from surgery.ops.cast import Cast
-pool.BUDGET = cost.BUDGET = 96 << 20
-pool.run_jobs.__kwdefaults__["budget"] = 96 << 20
-operation = Cast(DTYPES["bfloat16"])
-torch.zeros(10).bfloat16().float()
-plain = subject()
-computed = Subject({
-    key: Entry(Computed(operation.infer((e.spec,), 1)[0], operation, (e.expr,))) for key, e in plain.entries.items()
-})
+from surgery.ops.permute import Transpose
+from surgery.ops.reshape import Reshape
+from surgery.ops.scale import Scale
+operations = eval(sys.argv[4])
+if isinstance(operations[0], Scale):
+    import torch
+    torch.ones(10) * 0.5
+def computed(expr):
+    for operation in operations:
+        moved = operation.rearrange((expr,), 1) if isinstance(expr, Stored) else None
+        expr = moved[0] if moved else Computed(operation.infer((expr.spec,), 1)[0], operation, (expr,))
+    return expr
+made = Subject({key: Entry(computed(entry.expr)) for key, entry in subject(size // (40 << 20)).entries.items()})
 target_ = resolve(Output(target), Path())
-planned = cost.cost_of_layouts([target_.sink.layout(computed, target_.request, cost.blank)])
+planned = cost.cost_of_layouts([target_.sink.layout(made, target_.request, cost.blank)])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-write(computed)
+write(made)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, planned.peak >> 20)
 """
-    done = child(WRITE + script, source, tmp_path / "a.safetensors", size)
-    grown, planned = map(int, done.stdout.split())
-    assert grown <= planned + 16
-    assert planned <= 96 + 96 + 8
+    bounds = []
+    for count in (8, 32):
+        source, size = tmp_path / "source", count * 40 << 20
+        with source.open("wb") as file:
+            os.truncate(file.fileno(), size)
+        done = child(WRITE + script, source, tmp_path / "a.safetensors", size, operations)
+        assert done.returncode == 0, done.stderr
+        grown, planned = map(int, done.stdout.split())
+        assert grown <= planned + 8
+        bounds.append(planned)
+    assert bounds[0] == bounds[1] <= most
 
 
 # costs
