@@ -21,6 +21,8 @@ from surgery.tensors.spec import Spec
 
 __all__ = ["checkpoint_listing", "result_listing", "tensors_in"]
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def result_listing(specs: Iterable[tuple[str, Spec]]) -> Listing:
     """The listing of keys with their shapes and dtypes, in whatever order they come.
@@ -75,6 +77,6 @@ def _place(piece: ByteRange, numbers: Mapping[str, int]) -> list[Any]:
 def _listing(lines: Iterable[list[Any]]) -> Listing:
     digest, count = hashlib.sha256(), 0
     for line in lines:
-        digest.update(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        digest.update(_encode(line).encode() + b"\n")
         count += 1
     return Listing(count, digest.hexdigest())
