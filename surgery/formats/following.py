@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from surgery.formats.contents import Rest
-from surgery.tensors.expr import TensorExpr
 from surgery.tensors.subject import Subject
 
 __all__ = ["extra_keys", "following"]
@@ -69,15 +67,10 @@ def _known(subject: Subject) -> dict[str, dict[str, None]]:
 
 def _modules_with_tensors(rest: Rest) -> set[str]:
     """The paths of modules below which the file has tensors."""
-    state: Any = rest.tree
-    for name in rest.entry:
-        state = state.get(name) if isinstance(state, Mapping) else None
     paths: set[str] = set()
-    if isinstance(state, Mapping):
-        for key, value in state.items():
-            if isinstance(key, str) and isinstance(value, TensorExpr):
-                segments = key.split(".")
-                paths.update(".".join(segments[:length]) for length in range(len(segments)))
+    for key in rest.tensors:
+        segments = key.split(".")
+        paths.update(".".join(segments[:length]) for length in range(len(segments)))
     return paths
 
 

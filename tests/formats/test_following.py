@@ -17,7 +17,8 @@ def wrapped(stored):
     subject = stored({"module.conv.weight": (2,), "module.bn.weight": (2,), "module.bn.bias": (2,)})
     tree = {key: entry.expr for key, entry in subject.entries.items()}
     metadata = {path: {"version": n} for n, path in enumerate(["", "module", "module.conv", "module.bn", "module.act"])}
-    return subject.replace(rest=Rest(tree, (), {"module.bn._extra_state": 1, "module.act._extra_state": 2}, metadata))
+    extra = {"module.bn._extra_state": 1, "module.act._extra_state": 2}
+    return subject.replace(rest=Rest(tree, (), extra, metadata, tensors=tree))
 
 
 def versions(subject) -> dict[str, int]:
@@ -93,3 +94,13 @@ def test_through_a_load(tmp_path):
     state = torch.load(tmp_path / "out.pth", weights_only=True)
     assert state["1._extra_state"] == {"scale": 3}
     assert torch.equal(state["1.weight"], model[1].weight)
+
+
+def test_what_stood_beside_the_tensors_goes_with_them(tmp_path):
+    """An optimizer in the same mapping as the model: dropping its tensors drops its numbers."""
+    state = {"w": torch.ones(2), "optimizer": {"state": {"w": {"avg": torch.ones(2)}}, "groups": [{"lr": 0.5}]}}
+    torch.save(state, tmp_path / "run.pth")
+    output = tmp_path / "new.safetensors"
+    steps = [{"filter": {"drop": "optimizer.**"}}]
+    surgery.load({"source": {"checkpoint": str(tmp_path / "run.pth")}, "steps": steps, "output": str(output)}).run()
+    assert output.exists()
