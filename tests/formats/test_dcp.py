@@ -406,3 +406,25 @@ def test_load_from_a_directory(tmp_path: Path) -> None:
     linear = torch.nn.Linear(3, 2)
     result = surgery.load({"source": {"given": "model"}, "steps": [{"load": load}]}).run(model=linear)
     assert torch.equal(result.model.weight, numbers(2, 3))
+
+
+def test_optimizers_by_name_follow(tmp_path: Path) -> None:
+    """As ``torch.distributed.checkpoint.state_dict.get_state_dict`` names the parameters."""
+    from torch.distributed.checkpoint.state_dict import get_state_dict
+
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    weights, state = get_state_dict(model, optimizer)
+    save({"model": weights, "optim": state}, tmp_path / "run")
+    recipe = {
+        "source": {"checkpoint": str(tmp_path / "run")},
+        "steps": [{"filter": {"keep": "0.**"}}, {"rename": "0 -> body.0"}],
+        "output": {"path": str(tmp_path / "new"), "format": "dcp", "container": "keep"},
+    }
+    surgery.load(recipe).run()
+    tree = read(tmp_path / "new").tree
+    assert tree["model"].keys() == {"body.0.weight", "body.0.bias"}
+    assert tree["optim"]["state"].keys() == {"body.0.weight", "body.0.bias"}
+    assert tree["optim"]["param_groups"][0]["params"] == ["body.0.weight", "body.0.bias"]
