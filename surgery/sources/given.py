@@ -92,5 +92,7 @@ def _examined(key: str, tensor: Any) -> tuple[Spec, Any]:
     if dtype is None or not hasattr(tensor, "shape"):
         what = f"of {tensor.dtype}" if hasattr(tensor, "dtype") else type(tensor).__name__
         note = "a state dict maps keys to tensors; nested containers: pass the inner one"
+        if key.rpartition(".")[2] == "_extra_state":
+            note = "pass the tensors alone; what modules keep beside them goes along from a file, not from a given dict"
         raise fail("not-given", f"`{key}` is no tensor that can be operated on: it is {what}", notes=(note,))
     return Spec(tuple(int(size) for size in tensor.shape), dtype), id(tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ __all__ = ["Torchvision"]
 
 #: what people write where the name is in capitals, or null
 _MEANT = {"none": "null", "false": "null", "true": "DEFAULT", "default": "DEFAULT"}
+_AS_A_STEP = (
+    "here weights must fit as they are; `weights: null` and a step `load: {from: …, steps: […]}` mend them first"
+)
 _NAME = re.compile(r"(\w+_Weights\.)?[A-Z][A-Z0-9_]*")
 
 
@@ -98,10 +102,16 @@ class Torchvision(Source):
 
         loaded = CheckpointSource(where).open(context)
         outer, context.here = context.here, where.span or context.here
+        before = len(context.diagnostics)
         try:
             return load_into(subject, loaded.entries, context, rest=loaded.rest, name=str(where))
         finally:
             context.here = outer
+            # a source has no steps; the hints of a mismatch are for a step that has
+            context.diagnostics[before:] = [
+                dataclasses.replace(d, notes=(*d.notes, _AS_A_STEP)) if d.code == "load-mismatch" else d
+                for d in context.diagnostics[before:]
+            ]
 
     def describe(self) -> str:
         """``torchvision resnet50, IMAGENET1K_V2``."""

@@ -76,3 +76,10 @@ def test_versions_of_modules_follow_their_names() -> None:
     del made["x.1.num_batches_tracked"]
     with pytest.raises(RuntimeError, match="num_batches_tracked"):
         net.load_state_dict(surgery.rename(made, "fc -> 0, x.** -> **"))
+
+
+def test_extra_state_in_a_given_dict_is_refused_with_the_way_out() -> None:
+    state = {"a.w": torch.ones(2), "a._extra_state": {"x": 1}}
+    with pytest.raises(SurgeryError, match=r"`a\._extra_state` is no tensor .*: it is dict") as error:
+        surgery.rename(state, "a -> b")
+    assert "goes along from a file" in error.value.diagnostics[0].notes[0]

@@ -238,3 +238,4 @@ def test_weights_that_do_not_fit_are_told_at_their_place(tmp_path: Path) -> None
     span = caught.value.diagnostics[0].span
     assert span is not None
     assert text[span.column - 1 :].startswith("other.safetensors")
+    assert "`weights: null` and a step `load:" in caught.value.diagnostics[0].notes[-1]
