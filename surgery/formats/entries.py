@@ -18,7 +18,6 @@ from surgery.formats.contents import Checkpoint, Ordered, Placeholder, Trait
 from surgery.formats.modules import module_tensors
 from surgery.formats.nodes import children, is_container, is_mapping, is_module, items_of, tensor_like
 from surgery.formats.survey import ROOT, Candidate, Survey, candidates
-from surgery.limits import exceeded, limits
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
 
@@ -158,11 +157,9 @@ def _of_module(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Stat
 def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> StateDict:
     tensors: dict[str, TensorExpr] = {}
     extra: dict[str, Any] = {}
-    survey = Survey()
+    survey = Survey(checkpoint.shown)
 
-    def take(node: Any, prefix: str, depth: int) -> None:
-        if depth > limits().depth:
-            raise exceeded("depth", f"`{checkpoint.shown}`: containers of tensors lie more than {depth - 1} deep")
+    def take(node: Any, prefix: str) -> None:
         for name, child in _items(checkpoint, node):
             key = f"{prefix}{name}"
             if key in tensors or key in extra:
@@ -172,11 +169,11 @@ def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Sta
             elif tensor_like(child):
                 raise _cannot_be_read(checkpoint, key, child)
             elif is_container(child) and name.rpartition(".")[2] != _STATE and survey.count(child):
-                take(child, f"{key}.", depth + 1)
+                take(child, f"{key}.")
             else:
                 extra[key] = child
 
-    take(node, "", 0)
+    take(node, "")
     attributes = node.attributes if isinstance(node, Ordered) else node.state if isinstance(node, Placeholder) else None
     metadata = attributes.get("_metadata") if isinstance(attributes, Mapping) else None
     kinds = {

@@ -15,7 +15,7 @@ from typing import Any
 from surgery.formats.contents import Placeholder
 from surgery.formats.modules import module_tensors
 from surgery.formats.nodes import children, is_container, is_mapping, is_module, is_optimizer
-from surgery.limits import limits
+from surgery.limits import exceeded, limits
 from surgery.tensors.expr import TensorExpr
 
 __all__ = ["ROOT", "Candidate", "Survey", "candidates"]
@@ -50,21 +50,31 @@ def candidates(tree: Any) -> list[Candidate]:
 
 
 class Survey:
-    """Counts tensors and finds state dicts. Each container is visited once, however often it is referred to."""
+    """Counts tensors and finds state dicts. Each container is visited once, however often it is referred to.
 
-    def __init__(self) -> None:
+    What lies deeper than the limit is not searched, since a pickled object may be a chain of any length; where the name
+    of a checkpoint is given, everything in it counts, and it is an error.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
         self._counts: dict[int, int] = {}
         self._visited: set[int] = set()
 
     def count(self, node: Any, depth: int = 0) -> int:
         """How many tensors stand in a node and below it, what is no model left out.
 
-        What lies deeper than the limit is not searched: a pickled object may be a chain of any length.
+        Raises:
+            SurgeryError: ``too-large``: containers lie deeper than the limit, in a checkpoint with a name.
         """
         if isinstance(node, TensorExpr):
             return 1
-        if not is_container(node) or depth >= limits().depth:
+        if not is_container(node):
             return 0
+        if depth >= limits().depth:
+            if self._name is None:
+                return 0
+            raise exceeded("depth", f"`{self._name}`: containers lie more than {depth} deep in the state dict")
         if id(node) not in self._counts:
             self._counts[id(node)] = 0  # a container that holds itself is counted once
             if is_module(node):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from surgery.diagnostics import SurgeryError
+from surgery.limits import limited
 from surgery.places import Place, locate
 from surgery.planning.context import Context
 
@@ -277,6 +278,19 @@ def test_a_full_disk(url, site, online, monkeypatch):
     assert code(error) == "no-space"
     assert len(site.requests) == 1
     assert cached(site) == []
+
+
+@pytest.mark.parametrize("body", ["length", "chunks"])
+def test_a_file_beyond_the_limit(body, url, site, online):
+    """One that says how long it is is refused at once, one that does not where it goes beyond."""
+    site.body = body
+    with limited({"download": 100_000}), pytest.raises(SurgeryError, match="`--limit download=") as error:
+        locate(Place(url), online)
+    assert code(error) == "too-large"
+    assert len(site.requests) == 1
+    assert cached(site) == []
+    with limited({"download": len(BODY)}):
+        assert locate(Place(url), online).read_bytes() == BODY
 
 
 def test_a_cache_that_cannot_be(url, site, online, monkeypatch, tmp_path):
