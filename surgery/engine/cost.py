@@ -22,11 +22,11 @@ __all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
 _BUFFER = WINDOW
 
 
-def cost_of(plan: Plan) -> Cost:
-    """The cost of a plan: of writing its outputs, or, where it has none, of a result in memory."""
+def cost_of(plan: Plan, provenance: str = "") -> Cost:
+    """The cost of a plan: of writing its outputs with a record, or, where it has none, of a result in memory."""
     if not plan.outputs:
         return cost_in_memory({id(e.expr): e.expr for e in plan.subject.entries.values()}.values())
-    targets = targets_of(plan.outputs, Path(plan.recipe.directory))
+    targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance)
     return cost_of_layouts([t.sink.layout(plan.subject, t.request, blank) for t in targets])
 
 
@@ -47,7 +47,7 @@ def cost_of_layouts(layouts: Iterable[Layout]) -> Cost:
         read += sum(expr.spec.nbytes for expr in copied) + _read(made, [task.members for task in tasks])
         peak = max(peak, _together([task.memory for task in tasks]))
     # scratch memory is lent in steps
-    each = _BUFFER + (STEP if peak else 0)
+    each = _BUFFER + min(STEP, peak)
     return Cost(read, sum(file.size for file in files), peak + workers() * each if files else 0)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STEP", "Scratch", "Scratches"]
 
-#: memory is lent in multiples of this
+#: what is large is lent in multiples of this
 STEP = 4 << 20
 _ALIGNMENT = 64
 
@@ -58,7 +58,7 @@ class Scratches:
     @contextmanager
     def lend(self, nbytes: int) -> Iterator[Scratch]:
         """Room for a task that takes at most `nbytes`."""
-        memory = self._found(-(-nbytes // STEP) * STEP)
+        memory = self._found(_rounded(nbytes))
         try:
             yield Scratch(memory)
         finally:
@@ -82,6 +82,11 @@ class Scratches:
             self._kept.pop(0)
 
 
+def _rounded(nbytes: int) -> int:
+    """Sizes that are about the same as one size: multiples of `STEP`, or below it powers of two."""
+    return -(-nbytes // STEP) * STEP if nbytes > STEP else 1 << max(0, nbytes - 1).bit_length()
+
+
 def _mapped(nbytes: int) -> Array:
     """Memory that goes back to the system when it is let go of, as what comes from `malloc` may not.
 
@@ -89,7 +94,7 @@ def _mapped(nbytes: int) -> Array:
     """
     import numpy
 
-    memory = mmap.mmap(-1, max(1, nbytes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is not None:
         with suppress(OSError):
