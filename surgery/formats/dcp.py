@@ -10,8 +10,10 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint, Placeholder
 from surgery.formats.detect import FORMATS, Format
+from surgery.formats.distributed import SUFFIX
 from surgery.formats.distributed.items import Contents, read_items
 from surgery.formats.distributed.joining import Part, joined
 from surgery.formats.distributed.metadata import Chunk, Described, Item, TensorItem, is_metadata, read_metadata
@@ -36,10 +38,15 @@ class DistributedCheckpoint(Format):
 
     @classmethod
     def matches(cls, file: File) -> bool:
-        return is_metadata(file)
+        return is_metadata(file) or file.path.endswith(SUFFIX)
 
     @classmethod
     def read(cls, file: File, limits: Limits) -> Checkpoint:
+        if not is_metadata(file):
+            note = "its directory is one checkpoint: name that, or the `.metadata` in it"
+            raise fail(
+                "not-a-checkpoint", f"`{file.name}` is one of the files of a distributed checkpoint", notes=[note]
+            )
         with reading(file):
             described = read_metadata(file, limits)
             contents = read_items(file, _names(described), limits)

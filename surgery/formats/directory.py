@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from surgery.diagnostics import fail
+from surgery.formats.distributed import SUFFIX
 from surgery.formats.distributed.parts import is_part_name
 from surgery.formats.file import open_file
 from surgery.formats.sharded import Sharded, index_of, shard_names
@@ -43,6 +44,12 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
         if len(distributed) > 1 or others:
             raise _ambiguous(name, [*distributed, *others])
         return directory / distributed[0]
+    if any(entry.endswith(SUFFIX) for entry in files):
+        note = (
+            "it is written last: the save was not finished, or the file, whose name begins with a dot, was not copied"
+        )
+        message = f"`{name}` holds files of a distributed checkpoint, and no `{_METADATA}` that says what is in them"
+        raise fail("not-a-checkpoint", message, notes=[note])
     shards = {shard for file in files if _INDEX.search(file) for shard in _shards_of(directory / file, name)}
     return directory / the_checkpoint_among([file for file in files if file not in shards], name, present)
 

@@ -290,6 +290,15 @@ def test_which_checkpoint_of_a_directory(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_file_of_it_is_no_checkpoint(tmp_path: Path) -> None:
+    path = save({"w": torch.ones(2), "v": torch.ones(3)}, tmp_path / "run")
+    with pytest.raises(SurgeryError, match="is one of the files of a distributed checkpoint"):
+        read(path / "__0_0.distcp")
+    (path / ".metadata").unlink()
+    with pytest.raises(SurgeryError, match=r"no `\.metadata` that says what is in them"):
+        read(path)
+
+
 def test_ranks_that_saved_on_their_own(tmp_path: Path) -> None:
     path = save({"w": torch.ones(2)}, tmp_path / "run")
     os.rename(path / ".metadata", path / "__0.metadata")
