@@ -14,6 +14,7 @@ from surgery.optimizers import follow_optimizers
 from surgery.permissions import permissions
 from surgery.plan import Plan
 from surgery.planning.context import Context
+from surgery.provenance.making import record_of
 from surgery.rest import rest_remarks
 from surgery.sinks.target import check_outputs
 from surgery.steps.sequence import apply_steps
@@ -73,7 +74,8 @@ def make_plan(
         given=bool(context.given),
         run_checks=tuple(context.run_checks),
     )
-    return dataclasses.replace(plan, cost=cost_of(plan))
+    record = record_of(plan, draft=True).to_text() if plan.outputs else ""
+    return dataclasses.replace(plan, cost=cost_of(plan, record))
 
 
 def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subject:

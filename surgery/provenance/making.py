@@ -11,9 +11,19 @@ from surgery.formats.contents import Checkpoint
 from surgery.formats.record import RECORD
 from surgery.planning.context import Opened
 from surgery.provenance.digests import cheap, digests, named_by_hub
-from surgery.provenance.record import BadRecord, FileRecord, Record, SourceRecord, parse_record, text_digest
+from surgery.provenance.record import (
+    DEEPEST,
+    BadRecord,
+    FileRecord,
+    Listing,
+    Record,
+    SourceRecord,
+    depth,
+    parse_record,
+    text_digest,
+)
 from surgery.provenance.shortening import shortened, shortened_text
-from surgery.provenance.structure import checkpoint_listing, result_listing
+from surgery.provenance.structure import checkpoint_listing, result_listing, tensors_in
 from surgery.tensors.expr import Stored
 from surgery.version import __version__
 
@@ -24,14 +34,16 @@ __all__ = ["record_of"]
 
 #: characters that the records of all sources together may take in the record of what is made from them
 _EARLIER = 65_536
+_NOUGHTS = "0" * 64
 
 
-def record_of(plan: Plan, *, digest: bool = False) -> Record:
+def record_of(plan: Plan, *, digest: bool = False, draft: bool = False) -> Record:
     """The record of what a plan makes.
 
     Args:
         plan: what is recorded.
         digest: whether the content of every source is digested; else that of small ones, and known digests are noted.
+        draft: noughts for digests of files and tensors, so that nothing is read: the record is as long as it will be.
 
     Raises:
         SurgeryError: a source cannot be read any more.
@@ -43,8 +55,12 @@ def record_of(plan: Plan, *, digest: bool = False) -> Record:
         sha256=text_digest(text),
         params={name: _plain(value) for name, value in sorted(plan.params.items())},
         versions=_versions(plan),
-        sources=_sources(plan.opened, digest=digest),
-        result=result_listing((key, entry.spec) for key, entry in entries.items()),
+        sources=_sources(plan.opened, digest=digest, draft=draft),
+        result=(
+            Listing(len(entries), _NOUGHTS)
+            if draft
+            else result_listing((key, entry.spec) for key, entry in entries.items())
+        ),
     )
 
 
@@ -69,29 +85,25 @@ def _versions(plan: Plan) -> dict[str, str]:
     return {"surgery": __version__, **{name: metadata.version(name) for name in names}}
 
 
-def _sources(opened: Iterable[Opened], *, digest: bool) -> tuple[SourceRecord, ...]:
+def _sources(opened: Iterable[Opened], *, digest: bool, draft: bool) -> tuple[SourceRecord, ...]:
     """Each source once, in the order of opening."""
-    opened = list(opened)
+    opened = list({(one.place, one.checkpoint.path if one.checkpoint else ""): one for one in opened}.values())
     sizes = {path: size for one in opened if one.checkpoint for path, size in one.checkpoint.files.items()}
     pinned = {one.checkpoint.path: one.sha256 for one in opened if one.checkpoint and one.sha256}
     unknown = {path: size for path, size in sizes.items() if path not in pinned}
-    known = {**pinned, **digests(unknown if digest else cheap(unknown))}
-    found: list[SourceRecord] = []
-    for one in opened:
-        source = _source(one, known, _EARLIER // len(opened))
-        if source not in found:
-            found.append(source)
-    return tuple(found)
+    wanted = unknown if digest else cheap(unknown)
+    known = {**pinned, **(dict.fromkeys(wanted, _NOUGHTS) if draft else digests(wanted))}
+    return tuple(_source(one, known, _EARLIER // len(opened), draft=draft) for one in opened)
 
 
-def _source(opened: Opened, known: Mapping[str, str], longest: int) -> SourceRecord:
+def _source(opened: Opened, known: Mapping[str, str], longest: int, *, draft: bool) -> SourceRecord:
     checkpoint = opened.checkpoint
     if checkpoint is None:
         return SourceRecord(opened.place, result_listing(opened.specs.items()))
     directory = os.path.dirname(checkpoint.path)
     return SourceRecord(
         place=shortened(opened.place),
-        listing=checkpoint_listing(checkpoint),
+        listing=_counted(checkpoint) if draft else checkpoint_listing(checkpoint),
         format=checkpoint.format,
         files=tuple(
             _file(path, os.path.relpath(path, directory), size, known.get(path))
@@ -99,6 +111,10 @@ def _source(opened: Opened, known: Mapping[str, str], longest: int) -> SourceRec
         ),
         record=_earlier(checkpoint, longest),
     )
+
+
+def _counted(checkpoint: Checkpoint) -> Listing:
+    return Listing(sum(1 for _ in tensors_in(checkpoint.tree)), _NOUGHTS)
 
 
 def _file(path: str, name: str, size: int, sha256: str | None) -> FileRecord:
@@ -111,9 +127,9 @@ def _earlier(checkpoint: Checkpoint, longest: int) -> Mapping[str, Any] | None:
     text = checkpoint.metadata.get(RECORD)
     if text is None:
         return None
-    if len(text) > longest:
-        return {"sha256": text_digest(text)}
     try:
-        return parse_record(text).to_json()
+        record = parse_record(text).to_json() if len(text) <= longest else None
     except BadRecord:
         return None
+    # a step of a chain adds three levels
+    return record if record is not None and depth(record) <= DEEPEST // 2 else {"sha256": text_digest(text)}

@@ -19,7 +19,20 @@ from surgery.formats.strict_json import NotStrict, parse
 from surgery.limits import limits
 from surgery.text import SourceFileText
 
-__all__ = ["BadRecord", "FileRecord", "Listing", "Record", "SourceRecord", "parse_record", "text_digest"]
+__all__ = [
+    "DEEPEST",
+    "BadRecord",
+    "FileRecord",
+    "Listing",
+    "Record",
+    "SourceRecord",
+    "depth",
+    "parse_record",
+    "text_digest",
+]
+
+#: lists and mappings of a record inside each other
+DEEPEST = 200
 
 _VERSION = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -146,6 +159,8 @@ def parse_record(text: str) -> Record:
         data = parse(text.encode())
     except (NotStrict, UnicodeEncodeError) as error:
         raise BadRecord(f"it is no JSON ({error})") from error
+    if depth(data) > DEEPEST:
+        raise BadRecord("it is nested too deeply")
     if not isinstance(data, dict) or data.get("version") != _VERSION:
         raise BadRecord("it is of a form that this version of Surgery does not know")
     recipe = _of(data, "recipe", dict)
@@ -157,6 +172,19 @@ def parse_record(text: str) -> Record:
         sources=tuple(_source(item) for item in _of(data, "sources", list)),
         result=_listing(_of(data, "result", dict)),
     )
+
+
+def depth(data: Any) -> int:
+    """How many lists and mappings of plain data lie inside each other.
+
+    >>> depth({"a": [1, {}]}), depth(3)
+    (3, 0)
+    """
+    found, level = 0, [data]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        found += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return found
 
 
 def _of(data: Any, name: str, kind: type, default: Any = None) -> Any:

@@ -153,8 +153,9 @@ def test_metadata_is_kept_and_the_record_is_that_of_the_last_step(here, run):
     assert record.sources[0].record == read_record("a.safetensors").to_json()
 
 
-def test_a_chain_is_bounded(here, run):
-    recipe = "source: {checkpoint: %s.pth}\noutput: %s.pth\n# " + "x" * 2_000 + "\n"
+@pytest.mark.parametrize("remark", ["", "# " + "x" * 2_000 + "\n"])
+def test_a_chain_is_bounded(here, run, remark):
+    recipe = "source: {checkpoint: %s.pth}\noutput: %s.pth\n" + remark
     run(RENAME + "output: 0.pth\n")
     for number in range(40):
         run(recipe % (number, number + 1))
@@ -201,6 +202,10 @@ def test_what_the_hub_says(here):
     assert named_by_hub(str(here / "in.safetensors")) is None
 
 
-def test_the_plan_has_a_record_too(here):
-    plan = surgery.Recipe.of_text(RENAME + "output: a.pth\n").plan()
-    assert record_of(plan) == plan.execute().record
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_the_plan_knows_how_long_it_will_be(here, name, output):
+    plan = surgery.Recipe.of_text(text_of(name, output)).plan()
+    result = plan.execute()
+    assert len(record_of(plan, draft=True).to_text()) == len(result.record.to_text())
+    assert plan.cost.written == sum(sum(written.files.values()) for written in result.written)

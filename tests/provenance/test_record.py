@@ -28,6 +28,13 @@ def damaged(change):
     return json.dumps(data)
 
 
+def nested(count):
+    found = {}
+    for _ in range(count):
+        found = {"": found}
+    return found
+
+
 WRONG = {
     "no JSON": "{",
     "another kind of JSON": "[1]",
@@ -52,6 +59,7 @@ WRONG = {
     "a size below nothing": damaged(lambda data: data["sources"][0]["files"][0].update(size=-1)),
     "a size that is a boolean": damaged(lambda data: data["sources"][0]["files"][0].update(size=True)),
     "a count that is a fraction": damaged(lambda data: data["result"].update(tensors=1.5)),
+    "an earlier record without a bottom": damaged(lambda data: data["sources"][0].update(made_by=nested(250))),
     "an earlier record that is text": damaged(lambda data: data["sources"][0].update(made_by="me")),
 }
 
