@@ -22,8 +22,10 @@ from surgery.codes import all_codes, page
 from surgery.document.quotes import quote
 from surgery.fields import Field, Kind, either, fields_of, list_of, mapping_of, one_of, rules, selection
 from surgery.fields.selected import by_selector
+from surgery.limits import NAMES, about, shown_limit
 from surgery.ops import OPS
 from surgery.ops.base import Op
+from surgery.permissions import PERMISSIONS
 from surgery.places import place
 from surgery.schema import schema_text
 from surgery.sinks import SINKS
@@ -244,6 +246,35 @@ def _paragraph(text: str) -> str:
     return f"```sh\n{text[2:]}\n```" if text.startswith("\b\n") else _prose(text)
 
 
+def _limits() -> str:
+    introduction = """What a recipe may not do by itself, and what it, or a file, may cost. Both are the caller's: no
+recipe, no file and no environment variable can change them. See [trust](../explanation/trust.md)."""
+    allowed = [
+        "| permission | allows |",
+        "| --- | --- |",
+        *(f"| `{_cell(word)}` | {_cell(text)} |" for word, text in PERMISSIONS.items()),
+    ]
+    permissions = """On the command line `--allow WORD`, any number of times; in Python `allow=["WORD", …]`. A pickled
+module: [how to](../how-to/pickled-modules.md)."""
+    raised = """On the command line `--limit NAME=VALUE`, in Python `limits={"NAME": VALUE}` of `load`, `plan` and `run`;
+for everything else there, `with surgery.limits.limited({"NAME": VALUE}): …`. Sizes are numbers of bytes, or text such as
+`500MB`, in powers of 1000. An error that a limit causes names it."""
+    rows = [
+        "| limit | by default | of |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {shown_limit(name)}{_most(name)} | {_cell(about(name)['about'])} |" for name in NAMES),
+    ]
+    fixed = """Some bounds are not limits but what the language or a format is, and have no option: numbers of 64 bits in
+recipes, brackets 40 deep in a rule, integers of 1024 bytes and tensors of 64 dimensions in a checkpoint."""
+    sections = ["## Permissions", permissions, "\n".join(allowed), "## Limits", raised, "\n".join(rows), fixed]
+    return _page("Permissions and limits", introduction, sections)
+
+
+def _most(name: str) -> str:
+    most = about(name)["most"]
+    return f", {most} at most" if most else ""
+
+
 #: file name -> what writes its content
 PAGES: dict[str, Callable[[], str]] = {
     "steps.md": _steps,
@@ -252,6 +283,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "outputs.md": _outputs,
     "errors.md": _errors,
     "cli.md": _commands,
+    "limits.md": _limits,
     "../recipe.schema.json": schema_text,
 }
 
