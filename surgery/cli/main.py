@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -17,15 +16,12 @@ from surgery.cli.session import Session
 from surgery.cli.streams import prepare, unwritable
 from surgery.cli.usage import Misused, diagnostic_of
 from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.files.signals import TERMINATED, Terminated, signals_raised
 from surgery.suggest import did_you_mean
 
 __all__ = ["command", "main"]
 
-INTERRUPTED, TERMINATED, BUG, BROKEN_PIPE = 130, 143, 70, 141
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived: what runs is unwound, so that nothing half-written is left."""
+INTERRUPTED, BUG, BROKEN_PIPE = 130, 70, 141
 
 
 class Surgery(click.Group):
@@ -81,10 +77,10 @@ class Surgery(click.Group):
 
 def _status(invoke: Callable[[], Any], current: Session) -> int:
     """The exit status of a command line, what went wrong having been said."""
-    before = _catch_terminate()
     prepare()
     try:
-        result = invoke()
+        with signals_raised():
+            result = invoke()
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except SurgeryError as error:
@@ -112,22 +108,6 @@ def _status(invoke: Callable[[], Any], current: Session) -> int:
         return _fail((Diagnostic("import-failed", message),), 3, current)
     except Exception as error:
         return _bug(error)
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _catch_terminate() -> Any:
-    """Turn SIGTERM into an exception; the handler that was there before, None where none may be set."""
-
-    def terminate(*_: object) -> NoReturn:
-        raise Terminated
-
-    try:
-        return signal.signal(signal.SIGTERM, terminate)
-    except ValueError:
-        # not in the main thread: whoever runs commands there has handlers of its own
-        return None
 
 
 def _fail(diagnostics: Sequence[Diagnostic], status: int, current: Session) -> int:

@@ -15,7 +15,7 @@ from surgery.engine.space import OpenFile
 from surgery.engine.stream import write_files
 from surgery.engine.values import Values, explain
 from surgery.files.atomic import DirectoryDraft, Draft, FileDraft
-from surgery.files.signals import termination_raised
+from surgery.files.signals import raise_again, signals_raised
 from surgery.sinks.base import Progress, Written
 from surgery.sinks.layout import Layout
 from surgery.sinks.target import Target, targets_of
@@ -61,7 +61,7 @@ def write_targets(
     Every output is complete before the first gets its name, so that an output may stand where a source is.
     """
     with ExitStack() as stack:
-        stack.enter_context(termination_raised())
+        stack.enter_context(signals_raised())
         files = stack.enter_context(SourceFiles(sizes))
         layouts = [target.sink.layout(subject, target.request, lambda e: _embedded(e, files)) for target in targets]
         drafts = [stack.enter_context(_draft(target)) for target in targets]
@@ -71,6 +71,7 @@ def write_targets(
             for file in _open_files(draft, layout, target)
         ]
         write_files(opened, files, progress or _ignore)
+        raise_again()
         for draft in drafts:
             draft.publish()
     return tuple(map(_written, targets, layouts))

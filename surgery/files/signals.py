@@ -1,14 +1,16 @@
-"""A request to terminate, as an exception, so that what is unfinished is removed."""
+"""Requests to stop, as exceptions, so that what is unfinished is removed; none is lost."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-__all__ = ["TERMINATED", "Terminated", "termination_raised"]
+__all__ = ["TERMINATED", "Terminated", "raise_again", "signals_raised"]
 
 #: the exit status of a process that ends because it was asked to terminate
 TERMINATED = 128 + signal.SIGTERM
@@ -17,20 +19,54 @@ TERMINATED = 128 + signal.SIGTERM
 class Terminated(SystemExit):
     """The process was asked to terminate. Uncaught, it ends the process with status 143."""
 
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
+_ERRORS: dict[int, Callable[[], BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+#: what signals have raised
+_raised: list[Callable[[], BaseException]] = []
+
 
 @contextmanager
-def termination_raised() -> Iterator[None]:
-    """Raise `Terminated` in the main thread on SIGTERM, where nothing else handles it."""
+def signals_raised() -> Iterator[None]:
+    """Raise `Terminated` in the main thread on SIGTERM, `KeyboardInterrupt` on SIGINT, where nobody handles them."""
     in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated(TERMINATED)
-
-    signal.signal(signal.SIGTERM, terminate)
+    unhandled = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL} if in_main else {}
+    replaced = {number: plain for number, plain in unhandled.items() if signal.getsignal(number) is plain}
+    hook = sys.unraisablehook
+    for number in replaced:
+        signal.signal(number, _raise)
+    if replaced:
+        sys.unraisablehook = _silent_about_signals(hook)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, plain in replaced.items():
+            signal.signal(number, plain)
+        if replaced:
+            sys.unraisablehook = hook
+            _raised.clear()
+
+
+def raise_again() -> None:
+    """Raise what a signal has raised already: Python ignores exceptions in finalizers and callbacks of weak references.
+
+    Raises:
+        KeyboardInterrupt, Terminated: a signal arrived before.
+    """
+    if _raised:
+        raise _raised[-1]()
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    _raised.append(_ERRORS[number])
+    raise _ERRORS[number]()
+
+
+def _silent_about_signals(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def report(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt | Terminated):
+            hook(unraisable)
+
+    return report
