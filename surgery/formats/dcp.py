@@ -20,7 +20,6 @@ from surgery.formats.distributed.metadata import Chunk, Described, Item, TensorI
 from surgery.formats.distributed.nesting import nested
 from surgery.formats.distributed.numbers import restore_numbers
 from surgery.formats.file import File, open_file
-from surgery.formats.limits import Limits
 from surgery.formats.nodes import tensor_like
 from surgery.formats.pickles.machine import Malformed, Unsupported, reading
 from surgery.formats.record import MEMBER, RECORD
@@ -41,18 +40,18 @@ class DistributedCheckpoint(Format):
         return is_metadata(file) or file.path.endswith(SUFFIX)
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
+    def read(cls, file: File) -> Checkpoint:
         if not is_metadata(file):
             note = "its directory is one checkpoint: name that, or the `.metadata` in it"
             raise fail(
                 "not-a-checkpoint", f"`{file.name}` is one of the files of a distributed checkpoint", notes=[note]
             )
         with reading(file):
-            described = read_metadata(file, limits)
-            contents = read_items(file, _names(described), limits)
+            described = read_metadata(file)
+            contents = read_items(file, _names(described))
             tensors = _Tensors(described, contents)
             values = ((described.paths[name], tensors.value(name)) for name in described.entries)
-            tree = nested(file, values, limits)
+            tree = nested(file, values)
         restore_numbers(tree)
         files = {file.path: file.size, **contents.files}
         return Checkpoint(file.path, "dcp", tree, _record(file), files, contents.traits, file.name)

@@ -18,7 +18,6 @@ from surgery.formats.distributed.joining import Part, joined
 from surgery.formats.distributed.metadata import Chunk
 from surgery.formats.distributed.parts import SHARDING, is_part, is_part_name, offsets_of
 from surgery.formats.file import File, corrupt, open_file
-from surgery.formats.limits import Limits
 from surgery.formats.pickles.machine import Malformed
 from surgery.formats.safetensors import Safetensors
 from surgery.tensors.expr import TensorExpr
@@ -41,14 +40,14 @@ class DistributedSafetensors(Format):
         return is_part(file)
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
+    def read(cls, file: File) -> Checkpoint:
         parts: dict[str, list[Part]] = defaultdict(list)
         files: dict[str, int] = {}
         metadata: dict[str, str] = {}
         directory = Path(file.path).parent
         for name in sorted(filter(is_part_name, os.listdir(directory))):
             with open_file(directory / name, os.path.join(os.path.dirname(file.name), name)) as part:
-                found = Safetensors.read(part, limits)
+                found = Safetensors.read(part)
                 offsets = offsets_of(part, found.metadata, {key: len(e.spec.shape) for key, e in found.tree.items()})
             files |= found.files
             metadata |= {key: text for key, text in found.metadata.items() if key not in _OF_A_PART}

@@ -10,9 +10,7 @@ from typing import ClassVar
 from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint
 from surgery.formats.file import File, open_file
-from surgery.formats.limits import Limits
 from surgery.garbage import without_collection
-from surgery.limits import limits
 from surgery.registry import Registry
 
 __all__ = ["FORMATS", "Format", "is_checkpoint", "read", "read_file"]
@@ -33,7 +31,7 @@ class Format:
         raise NotImplementedError
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
+    def read(cls, file: File) -> Checkpoint:
         """What the file holds, no tensor data read.
 
         Raises:
@@ -77,7 +75,7 @@ def read_file(file: File) -> Checkpoint:
         SurgeryError: as `read`, the missing file apart.
     """
     with without_collection():
-        return _format_of(file).read(file, limits())
+        return _format_of(file).read(file)
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from surgery.formats.contents import Checkpoint, Placeholder, Trait
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File
-from surgery.formats.limits import Limits
 from surgery.formats.pickled import read_pickle
 from surgery.formats.pickles.arrays import ARRAY_DTYPES, fortran_strides, row_strides
 from surgery.formats.pickles.machine import Malformed, Unsupported, reading
@@ -46,12 +45,12 @@ class ArrayHeader:
         """In elements."""
         return fortran_strides(self.shape) if self.fortran else row_strides(self.shape)
 
-    def tensor(self, where: ByteRange, limits: Limits) -> TensorExpr:
+    def tensor(self, where: ByteRange) -> TensorExpr:
         """The array whose elements are the bytes `where`."""
         assert self.spec is not None, "an array of numbers"
         if where.length != self.spec.nbytes:
             raise Malformed(f"an array of {self.spec} takes {self.spec.nbytes} bytes, and {where.length} are there")
-        return view(self.spec, where, 0, self.strides, big_endian=self.big_endian, limits=limits)
+        return view(self.spec, where, 0, self.strides, big_endian=self.big_endian)
 
 
 def array_header(raw: bytes) -> ArrayHeader:
@@ -92,15 +91,15 @@ class Npy(Format):
         return file.head.startswith(MAGIC)
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
-        tensors = Tensors(limits)
+    def read(cls, file: File) -> Checkpoint:
+        tensors = Tensors()
         with reading(file):
             header = array_header(file.read(0, _LONGEST))
             if header.spec is not None:
-                tree: Any = header.tensor(file.locate(header.length, file.size - header.length), limits)
+                tree: Any = header.tensor(file.locate(header.length, file.size - header.length))
                 tensors.traits[tree] = Trait("array")
             else:
-                tree = _single(read_pickle(file, header.length, tensors, limits))
+                tree = _single(read_pickle(file, header.length, tensors))
         return Checkpoint(file.path, "npy", tree, {}, {file.path: file.size}, tensors.traits, file.name)
 
 

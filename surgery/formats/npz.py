@@ -8,11 +8,10 @@ from surgery.formats.archive import Archive, Member
 from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File
-from surgery.formats.limits import Limits
 from surgery.formats.npy import array_header
 from surgery.formats.pickles.arrays import array_in_memory
 from surgery.formats.pickles.machine import Malformed, Unsupported, reading
-from surgery.limits import exceeded
+from surgery.limits import exceeded, limits
 from surgery.tensors.expr import ByteRange, TensorExpr
 
 __all__ = ["Npz"]
@@ -36,22 +35,22 @@ class Npz(Format):
         )
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
+    def read(cls, file: File) -> Checkpoint:
         archive = file.archive
         assert archive is not None
         inflated = sum(member.size for member in archive.members.values() if not member.stored)
-        if inflated > limits.inflated:
+        if inflated > limits().inflated:
             message = f"`{file.name}`: its compressed arrays would take {inflated} bytes of memory"
             raise exceeded("inflated", message, needed=inflated)
         tree: dict[str, TensorExpr] = {}
         with reading(file):
             for name, member in archive.members.items():
-                tree[name.removesuffix(_SUFFIX)] = _array(file, archive, member, limits)
+                tree[name.removesuffix(_SUFFIX)] = _array(file, archive, member)
         traits = dict.fromkeys(tree.values(), Trait("array"))
         return Checkpoint(file.path, "npz", tree, {}, {file.path: file.size}, traits, file.name)
 
 
-def _array(file: File, archive: Archive, member: Member, limits: Limits) -> TensorExpr:
+def _array(file: File, archive: Archive, member: Member) -> TensorExpr:
     if member.stored:
         whole = archive.range(member)
         header = array_header(file.read(whole.offset, min(whole.length, _HEADER)))
@@ -61,7 +60,7 @@ def _array(file: File, archive: Archive, member: Member, limits: Limits) -> Tens
     if header.spec is None:
         raise Unsupported(f"the array `{member.name.removesuffix(_SUFFIX)}` holds objects, not numbers")
     if member.stored:
-        return header.tensor(ByteRange(whole.path, whole.offset + header.length, whole.length - header.length), limits)
+        return header.tensor(ByteRange(whole.path, whole.offset + header.length, whole.length - header.length))
     raw = content[header.length :]
     if len(raw) != header.spec.nbytes:
         raise Malformed(f"the array `{member.name.removesuffix(_SUFFIX)}` has not as many bytes as it should")

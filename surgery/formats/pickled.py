@@ -8,7 +8,6 @@ from surgery.formats.contents import Blob, Checkpoint
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.distributed.metadata import is_metadata
 from surgery.formats.file import File
-from surgery.formats.limits import Limits
 from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import LocatedBytes, Machine, Malformed, Unsupported, reading
 from surgery.formats.pickles.stream import InFile
@@ -34,21 +33,21 @@ class Pickled(Format):
         return (modern and not head.startswith(MAGIC) and not is_metadata(file)) or head.startswith(_OLD)
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
-        tensors = Tensors(limits)
+    def read(cls, file: File) -> Checkpoint:
+        tensors = Tensors()
         with reading(file):
-            tree = read_pickle(file, 0, tensors, limits)
+            tree = read_pickle(file, 0, tensors)
         return Checkpoint(file.path, "pickle", tree, {}, {file.path: file.size}, tensors.traits, file.name)
 
 
-def read_pickle(file: File, start: int, tensors: Tensors, limits: Limits) -> Any:
+def read_pickle(file: File, start: int, tensors: Tensors) -> Any:
     """The object of the pickle that stands in a file from `start` to the end.
 
     Raises:
         Malformed, Unsupported: it is broken, or holds what cannot be described.
     """
     stream = InFile(file, start)
-    arrays = Arrays(tensors, limits)
+    arrays = Arrays(tensors)
     builders = {**tensors.builders, **arrays.builders}
 
     def load_from_bytes(data: Any) -> Any:
@@ -57,12 +56,10 @@ def read_pickle(file: File, start: int, tensors: Tensors, limits: Limits) -> Any
         if where is None:
             raise Unsupported("it is a pickle of torch tensors before protocol 3: write it with `torch.save`")
         inner = InFile(file, where.offset, where.length)
-        return read_legacy(inner, tensors.builders, {}, limits)
+        return read_legacy(inner, tensors.builders, {})
 
     builders["torch.storage", "_load_from_bytes"] = load_from_bytes
-    machine = Machine(
-        stream, builders=builders, finishers=arrays.finishers, persistent=_no_storage, limit=limits.pickle
-    )
+    machine = Machine(stream, builders=builders, finishers=arrays.finishers, persistent=_no_storage)
     tree = machine.load()
     if machine.position != stream.size:
         raise Malformed("bytes follow the pickle")

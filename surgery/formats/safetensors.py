@@ -16,9 +16,8 @@ from surgery.formats.contents import Checkpoint
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.distributed.parts import is_part
 from surgery.formats.file import File, corrupt
-from surgery.formats.limits import Limits
 from surgery.formats.strict_json import NotStrict, parse
-from surgery.limits import exceeded
+from surgery.limits import exceeded, limits
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored, TensorExpr
 from surgery.tensors.spec import Spec
@@ -64,8 +63,8 @@ class Safetensors(Format):
         return file.head[8:9] == b"{" and int.from_bytes(file.head[:8], "little") < 1 << 40 and not is_part(file)
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
-        header, start = _header(file, limits)
+    def read(cls, file: File) -> Checkpoint:
+        header, start = _header(file)
         metadata = _metadata(file, header.pop("__metadata__", {}))
         tree: dict[str, TensorExpr] = {}
         ends: list[tuple[int, int, str]] = []
@@ -77,9 +76,9 @@ class Safetensors(Format):
         return Checkpoint(file.path, "safetensors", tree, metadata, {file.path: file.size}, shown=file.name)
 
 
-def _header(file: File, limits: Limits) -> tuple[dict[str, Any], int]:
+def _header(file: File) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(file.head[:8], "little")
-    if length > limits.header:
+    if length > limits().header:
         message = f"`{file.name}` says that its header has {length} bytes"
         raise exceeded("header", message, needed=length)
     raw = file.read(8, length)

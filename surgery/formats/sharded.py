@@ -17,7 +17,6 @@ from surgery.diagnostics import fail
 from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format, read
 from surgery.formats.file import File, corrupt, open_file
-from surgery.formats.limits import Limits
 from surgery.formats.plain_names import is_plain
 from surgery.formats.safetensors import ALIASES, restore_aliases
 from surgery.formats.strict_json import NotStrict, parse
@@ -41,7 +40,7 @@ class Sharded(Format):
         )
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
+    def read(cls, file: File) -> Checkpoint:
         index = index_of(file)
         shards = shard_names(file, index)
         _no_single_file(file)

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 from surgery.formats.contents import Checkpoint, Placeholder, Storage
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File
-from surgery.formats.limits import Limits
 from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Builder, Finisher, Machine, Malformed, Persistent, Unsupported, reading
 from surgery.formats.pickles.stream import InFile, Stream
@@ -47,14 +46,14 @@ class TorchLegacy(Format):
         return file.head.startswith(MAGIC)
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
-        tensors = Tensors(limits)
-        arrays = Arrays(tensors, limits)
+    def read(cls, file: File) -> Checkpoint:
+        tensors = Tensors()
+        arrays = Arrays(tensors)
         builders = {**tensors.builders, **arrays.builders}
         with reading(file):
             names: set[tuple[str, str]] = set()
-            tree = read_legacy(InFile(file), builders, arrays.finishers, limits, names)
-            metadata = _record(InFile(file), limits)
+            tree = read_legacy(InFile(file), builders, arrays.finishers, names)
+            metadata = _record(InFile(file))
         files, traits = {file.path: file.size}, tensors.traits
         return Checkpoint(file.path, "torch-legacy", tree, metadata, files, traits, file.name, sorted(names))
 
@@ -63,7 +62,6 @@ def read_legacy(
     stream: Stream,
     builders: Mapping[tuple[str, str], Builder],
     finishers: Mapping[tuple[str, str], Finisher],
-    limits: Limits,
     names: set[tuple[str, str]] | None = None,
 ) -> Any:
     """The object of a legacy file, its tensors descriptions; what its pickles name is added to `names`.
@@ -71,9 +69,9 @@ def read_legacy(
     Raises:
         Malformed: it is broken.
     """
-    big_endian, start, named = _preamble(stream, limits)
+    big_endian, start, named = _preamble(stream)
     declared: dict[str, tuple[int, int]] = {}
-    first = _machine(stream, _NO_TENSORS, {}, _note(declared), start, limits)
+    first = _machine(stream, _NO_TENSORS, {}, _note(declared), start)
     first.load()
     keys = first.load()
     if names is not None:
@@ -84,7 +82,7 @@ def read_legacy(
         return places[key]
 
     resolve = _with_views(storage_maker(place, big_endian=big_endian))
-    return _machine(stream, builders, finishers, resolve, start, limits).load()
+    return _machine(stream, builders, finishers, resolve, start).load()
 
 
 def _machine(
@@ -93,31 +91,28 @@ def _machine(
     finishers: Mapping[tuple[str, str], Finisher],
     persistent: Persistent,
     start: int,
-    limits: Limits,
 ) -> Machine:
-    return Machine(
-        stream, builders=builders, finishers=finishers, persistent=persistent, start=start, limit=limits.pickle
-    )
+    return Machine(stream, builders=builders, finishers=finishers, persistent=persistent, start=start)
 
 
-def _preamble(stream: Stream, limits: Limits) -> tuple[bool, int, Collection[tuple[str, str]]]:
+def _preamble(stream: Stream) -> tuple[bool, int, Collection[tuple[str, str]]]:
     """Whether the file is big-endian, where the object's pickle begins, and what the preamble names."""
-    system, start, named = _system(stream, limits)
+    system, start, named = _system(stream)
     little = system.get("little_endian", True)
     if not isinstance(little, bool):
         raise Malformed("it does not say what its byte order is")
     return not little, start, named
 
 
-def _record(stream: Stream, limits: Limits) -> dict[str, str]:
+def _record(stream: Stream) -> dict[str, str]:
     """The record of what made the file, as metadata, where it has one."""
-    record = _system(stream, limits)[0].get(RECORD)
+    record = _system(stream)[0].get(RECORD)
     return {RECORD: record} if isinstance(record, str) else {}
 
 
-def _system(stream: Stream, limits: Limits) -> tuple[Mapping[Any, Any], int, Collection[tuple[str, str]]]:
+def _system(stream: Stream) -> tuple[Mapping[Any, Any], int, Collection[tuple[str, str]]]:
     """What the file says of the machine that wrote it, where that ends, and what was named up to there."""
-    machine = _machine(stream, {}, {}, _no_storage, 0, limits)
+    machine = _machine(stream, {}, {}, _no_storage, 0)
     number, version, system = machine.load(), machine.load(), machine.load()
     if number != _NUMBER:
         raise Malformed("its magic number is wrong")

@@ -13,7 +13,6 @@ from surgery.formats.archive import Archive
 from surgery.formats.contents import Checkpoint
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File, corrupt
-from surgery.formats.limits import Limits
 from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Machine, Malformed, reading
 from surgery.formats.pickles.stream import InMemory
@@ -36,12 +35,12 @@ class TorchZip(Format):
         return file.archive is not None and any(_is_pickle(name) for name in file.archive.members)
 
     @classmethod
-    def read(cls, file: File, limits: Limits) -> Checkpoint:
+    def read(cls, file: File) -> Checkpoint:
         archive = file.archive
         assert archive is not None
         folder = _folder(file, archive)
         with reading(file):
-            tree, tensors, names = _Reader(file, archive, folder, limits).read()
+            tree, tensors, names = _Reader(file, archive, folder).read()
         name, traits = "torch", tensors.traits
         if f"{folder}constants.pkl" in archive.members:
             name, traits = "torchscript", add_kinds(archive, folder, tree, traits)
@@ -72,25 +71,23 @@ def _record(archive: Archive, folder: str) -> dict[str, str]:
 class _Reader:
     """Reads one archive."""
 
-    def __init__(self, file: File, archive: Archive, folder: str, limits: Limits) -> None:
+    def __init__(self, file: File, archive: Archive, folder: str) -> None:
         self._file = file
         self._archive = archive
         self._folder = folder
-        self._limits = limits
 
     def read(self) -> tuple[Any, Tensors, Collection[tuple[str, str]]]:
         """The tree, what made its tensors, and what the pickle names."""
         member = self._archive.members[f"{self._folder}data.pkl"]
         content = self._archive.content(member, "pickle")
         origin = self._archive.range(member) if member.stored else None
-        tensors = Tensors(self._limits)
-        arrays = Arrays(tensors, self._limits)
+        tensors = Tensors()
+        arrays = Arrays(tensors)
         machine = Machine(
             InMemory(content, origin),
             builders={**tensors.builders, **arrays.builders},
             finishers=arrays.finishers,
             persistent=storage_maker(self._place, big_endian=self._big_endian()),
-            limit=self._limits.pickle,
         )
         tree = machine.load()
         if machine.position != len(content):

@@ -14,7 +14,6 @@ from surgery.formats.contents import Trait
 from surgery.formats.distributed.metadata import Item
 from surgery.formats.distributed.section import Section
 from surgery.formats.file import File, corrupt, open_file
-from surgery.formats.limits import Limits
 from surgery.formats.torch_zip import TorchZip
 from surgery.tensors.expr import TensorExpr
 
@@ -36,7 +35,7 @@ class Contents:
     traits: dict[TensorExpr, Trait] = field(default_factory=dict)
 
 
-def read_items(metadata: File, names: Mapping[Item, str], limits: Limits) -> Contents:
+def read_items(metadata: File, names: Mapping[Item, str]) -> Contents:
     """What some items hold, no tensor data read. One file after the other is open, since there may be thousands.
 
     Args:
@@ -54,11 +53,11 @@ def read_items(metadata: File, names: Mapping[Item, str], limits: Limits) -> Con
         path = Path(os.path.dirname(metadata.path)) / name
         with open_file(path, os.path.join(os.path.dirname(metadata.name), name)) as file:
             contents.files[file.path] = file.size
-            _read_file(file, sorted(items, key=lambda item: (item.offset, item.length)), names, limits, contents)
+            _read_file(file, sorted(items, key=lambda item: (item.offset, item.length)), names, contents)
     return contents
 
 
-def _read_file(file: File, items: list[Item], names: Mapping[Item, str], limits: Limits, contents: Contents) -> None:
+def _read_file(file: File, items: list[Item], names: Mapping[Item, str], contents: Contents) -> None:
     end = 0
     #: content of an item -> the number or text in it: each parameter has its learning rate, and so on, many times over
     known: dict[bytes | None, Any] = {}
@@ -76,7 +75,7 @@ def _read_file(file: File, items: list[Item], names: Mapping[Item, str], limits:
         if not TorchZip.matches(section):
             message = f"`{file.name}`: `{names[item]}` is not as `torch.save` writes it"
             raise fail("unsupported-checkpoint", message)
-        found = TorchZip.read(section, limits)
+        found = TorchZip.read(section)
         contents.values[item] = found.tree
         contents.traits.update(found.traits)
         if section.content is not None and isinstance(found.tree, int | float | str | None):

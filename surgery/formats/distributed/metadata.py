@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 from surgery.formats.contents import Placeholder
 from surgery.formats.file import File
-from surgery.formats.limits import Limits
 from surgery.formats.pickles.machine import Machine, Malformed, Unsupported
 from surgery.formats.pickles.stream import InFile
 from surgery.formats.pickles.tensors import Tensors
@@ -77,15 +76,15 @@ def is_metadata(file: File) -> bool:
     return head[:1] == b"\x80" and all(part in head for part in _MODULES)
 
 
-def read_metadata(file: File, limits: Limits) -> Described:
+def read_metadata(file: File) -> Described:
     """The metadata in a file.
 
     Raises:
         Malformed, Unsupported: it is damaged, or describes what cannot be read.
     """
     stream = InFile(file)
-    builders = {**Tensors(limits).builders, ("torch", "Size"): _size}
-    machine = Machine(stream, builders=builders, finishers={}, persistent=_no_storage, limit=limits.pickle)
+    builders = {**Tensors().builders, ("torch", "Size"): _size}
+    machine = Machine(stream, builders=builders, finishers={}, persistent=_no_storage)
     fields = _fields(machine.load(), "Metadata")
     if machine.position != stream.size:
         raise Malformed("bytes follow the pickle")
@@ -121,8 +120,9 @@ def _dtype(name: str, properties: Any) -> DType:
     if not isinstance(state, tuple) or len(state) < 2 or not isinstance(state[0], Placeholder):
         raise Malformed(f"the tensor `{name}` has no properties")
     dtype, layout = state[:2]
-    if isinstance(layout, Placeholder) and layout.args not in (None, ("torch.strided",)):
-        raise Unsupported(f"the tensor `{name}` is not stored element by element, but as {layout.args[0]!r}")
+    if not isinstance(layout, Placeholder) or layout.args != ("torch.strided",):
+        as_what = layout.args if isinstance(layout, Placeholder) else layout
+        raise Unsupported(f"the tensor `{name}` is not stored element by element, but as {as_what!r}")
     known = DTYPES.get(dtype.name) if dtype.module == "torch" else None
     if known is None:
         raise Unsupported(f"the tensor `{name}` is of the dtype `{dtype}`, which cannot be read")

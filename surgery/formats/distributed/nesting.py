@@ -12,7 +12,7 @@ from typing import Any
 from surgery.formats.distributed.metadata import Path
 from surgery.formats.file import File
 from surgery.formats.pickles.machine import Malformed
-from surgery.limits import Limits, exceeded
+from surgery.limits import exceeded, limits
 
 __all__ = ["nested"]
 
@@ -21,7 +21,7 @@ class _Container(dict[str | int, Any]):
     """A container that paths lead through: a mapping, or a list by its indices."""
 
 
-def nested(file: File, values: Iterable[tuple[Path, Any]], limits: Limits) -> dict[str, Any]:
+def nested(file: File, values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
     """The mapping in which each value stands at its path.
 
     Raises:
@@ -30,7 +30,7 @@ def nested(file: File, values: Iterable[tuple[Path, Any]], limits: Limits) -> di
     """
     root = _Container()
     for path, value in values:
-        if len(path) > limits.depth:
+        if len(path) > limits().depth:
             raise exceeded("depth", f"`{file.name}`: `{_shown(path)}` lies too deep", needed=len(path))
         node = root
         for key in path[:-1]:
@@ -41,7 +41,7 @@ def nested(file: File, values: Iterable[tuple[Path, Any]], limits: Limits) -> di
             raise Malformed(f"two entries stand at `{_shown(path)}`")
         node[path[-1]] = value
     places = sum(_length(container) for container in _containers(root))
-    if places > limits.entries:
+    if places > limits().entries:
         raise exceeded("entries", f"`{file.name}` has lists with {places} places in all", needed=places)
     tree: dict[str, Any] = _finished(root)
     return tree

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from surgery.formats.contents import Blob, Placeholder, Trait
-from surgery.formats.limits import Limits
 from surgery.formats.pickles.machine import Builder, Finisher, LocatedBytes, LocatedText, Malformed
 from surgery.formats.pickles.tensors import Tensors, view
 from surgery.tensors.dtype import DTYPES, DType
@@ -52,9 +51,8 @@ class Arrays:
         builders, finishers: numpy's functions, by name.
     """
 
-    def __init__(self, tensors: Tensors, limits: Limits) -> None:
+    def __init__(self, tensors: Tensors) -> None:
         self._tensors = tensors
-        self._limits = limits
         self.builders: dict[tuple[str, str], Builder] = {("_codecs", "encode"): _encode}
         for module in ("__builtin__", "builtins"):
             self.builders[module, "bytes"] = _empty_bytes(module)
@@ -90,7 +88,7 @@ class Arrays:
         if (where.length if where else len(raw)) != spec.nbytes:
             raise Malformed(f"an array of {spec} has not as many bytes as it should")
         if where is not None:
-            made = view(spec, where, 0, strides, big_endian=big_endian, limits=self._limits)
+            made = view(spec, where, 0, strides, big_endian=big_endian)
         else:
             made = array_in_memory(spec, raw, big_endian=big_endian, fortran=fortran)
         self._tensors.traits[made] = Trait("array")

@@ -24,7 +24,7 @@ from surgery.diagnostics import fail
 from surgery.formats.contents import Blob, Ordered, Placeholder
 from surgery.formats.file import File, corrupt
 from surgery.formats.pickles.stream import Stream
-from surgery.limits import exceeded
+from surgery.limits import exceeded, limits
 from surgery.tensors.expr import ByteRange
 
 __all__ = [
@@ -97,14 +97,13 @@ class Machine:
         finishers: Mapping[tuple[str, str], Finisher],
         persistent: Persistent,
         start: int = 0,
-        limit: int,
     ) -> None:
         self._stream = stream
         self._builders = builders
         self._finishers = finishers
         self.persistent = persistent
         self._base = start
-        self._budget = limit
+        self._budget = limits().pickle
         self._safe = -1
         self.data = b""
         self.at = 0

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from surgery.formats.contents import Ordered, Placeholder, Storage, Trait
-from surgery.formats.limits import Limits
 from surgery.formats.pickles.machine import Builder, Malformed, check_key
-from surgery.limits import exceeded
+from surgery.limits import exceeded, limits
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import ByteRange, Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec, format_bytes
@@ -48,9 +47,7 @@ _DIMENSIONS = 64
 _LARGEST = 1 << 62
 
 
-def view(
-    spec: Spec, storage: ByteRange, offset: int, strides: tuple[int, ...], *, big_endian: bool, limits: Limits
-) -> TensorExpr:
+def view(spec: Spec, storage: ByteRange, offset: int, strides: tuple[int, ...], *, big_endian: bool) -> TensorExpr:
     """The tensor that a storage holds at an offset with these strides (counted in elements, not negative).
 
     It is `Stored` where its elements stand one after the other in the usual byte order, `Strided` otherwise.
@@ -72,7 +69,7 @@ def view(
         raise Malformed("a tensor reaches beyond its storage")
     if dense and not (big_endian and size > 1):
         return Stored(spec, (storage.part(offset * size, numel * size),))
-    if numel * size > max(limits.expanded, storage.length):
+    if numel * size > max(limits().expanded, storage.length):
         message = f"`{storage.path}`: a tensor of {spec} repeats the elements of {format_bytes(storage.length)}"
         raise exceeded("expanded", f"{message}: {format_bytes(numel * size)}", needed=numel * size)
     return Strided(spec, storage, offset, strides, big_endian)
@@ -85,8 +82,7 @@ class Tensors:
         traits: what else is known of them.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], TensorExpr] = {}
         self.traits: dict[TensorExpr, Trait] = {}
         #: the functions that torch's pickles call, by name
@@ -127,7 +123,6 @@ class Tensors:
                 offset,
                 stride,
                 big_endian=storage.big_endian,
-                limits=self._limits,
             )
             self._made[key] = made
         return made
