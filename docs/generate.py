@@ -256,16 +256,16 @@ recipe, no file and no environment variable can change them. See [trust](../expl
     ]
     permissions = """On the command line `--allow WORD`, any number of times; in Python `allow=["WORD", …]`. A pickled
 module: [how to](../how-to/pickled-modules.md)."""
-    raised = """On the command line `--limit NAME=VALUE`, in Python `limits={"NAME": VALUE}` of `load`, `plan` and `run`;
-for everything else there, `with surgery.limits.limited({"NAME": VALUE}): …`. Sizes are numbers of bytes, or text such as
-`500MB`, in powers of 1000. An error that a limit causes names it."""
+    raised = """On the command line `--limit NAME=VALUE`, in Python `limits={"NAME": VALUE}` of `load`, `plan` and
+`run`; for everything else there, `with surgery.limits.limited({"NAME": VALUE}): …`. Sizes are numbers of bytes, or text
+such as `500MB`, in powers of 1000. An error that a limit causes names it."""
     rows = [
         "| limit | by default | of |",
         "| --- | --- | --- |",
         *(f"| `{name}` | {shown_limit(name)}{_most(name)} | {_cell(about(name)['about'])} |" for name in NAMES),
     ]
-    fixed = """Some bounds are not limits but what the language or a format is, and have no option: numbers of 64 bits in
-recipes, brackets 40 deep in a rule, integers of 1024 bytes and tensors of 64 dimensions in a checkpoint."""
+    fixed = """Some bounds are not limits but what the language or a format is, and have no option: numbers of 64 bits
+in recipes, brackets 40 deep in a rule, integers of 1024 bytes and tensors of 64 dimensions in a checkpoint."""
     sections = ["## Permissions", permissions, "\n".join(allowed), "## Limits", raised, "\n".join(rows), fixed]
     return _page("Permissions and limits", introduction, sections)
 
