@@ -121,8 +121,7 @@ def _dtype(name: str, properties: Any) -> DType:
         raise Malformed(f"the tensor `{name}` has no properties")
     dtype, layout = state[:2]
     if not isinstance(layout, Placeholder) or layout.args != ("torch.strided",):
-        as_what = layout.args if isinstance(layout, Placeholder) else layout
-        raise Unsupported(f"the tensor `{name}` is not stored element by element, but as {as_what!r}")
+        raise Unsupported(f"the tensor `{name}` is not stored element by element: it is sparse, or of another layout")
     known = DTYPES.get(dtype.name) if dtype.module == "torch" else None
     if known is None:
         raise Unsupported(f"the tensor `{name}` is of the dtype `{dtype}`, which cannot be read")
@@ -144,11 +143,12 @@ def _items(fields: Mapping[str, Any]) -> dict[tuple[str, tuple[int, ...] | None]
 def _item(name: str, fields: Mapping[str, Any]) -> Item:
     file, offset, length = fields.get("relative_path"), fields.get("offset"), fields.get("length")
     if not isinstance(file, str) or not is_plain(file):
-        raise Malformed(f"the file of `{name}` is named `{file}`, which is no name of a file beside the metadata")
+        named = f"`{file}`" if isinstance(file, str) else "by something that is no text"
+        raise Malformed(f"the file of `{name}` is named {named}, which is no name of a file beside the metadata")
     if type(offset) is not int or type(length) is not int or not 0 <= offset < _LARGEST or not 0 <= length < _LARGEST:
         raise Malformed(f"the place of `{name}` in its file is none that can be")
     if fields.get("transform_descriptors"):
-        raise Unsupported(f"`{name}` was saved compressed or encrypted: {fields['transform_descriptors']}")
+        raise Unsupported(f"`{name}` was compressed or encrypted when it was saved, by an extension of torch")
     return Item(file, offset, length)
 
 
