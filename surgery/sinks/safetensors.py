@@ -57,6 +57,9 @@ _NAMES = {
 _SHARD = re.compile(r"model(-\d{5,}-of-\d{5,})?\.safetensors(\.index\.json)?")
 
 
+_OUT = "`filter: {drop: …}` leaves out what it selects, by the same names"
+
+
 @SINKS.register("safetensors")
 class SafetensorsSink(Sink):
     """Writes safetensors files: one, or a directory of shards with an index as transformers and diffusers read it."""
@@ -77,7 +80,7 @@ class SafetensorsSink(Sink):
         if extra:
             names = listed(extra, 3)
             verb, pronoun = ("is none", "it") if len(extra) == 1 else ("are none", "them")
-            report(f"safetensors holds tensors only, and {names} {verb}", f"`format: torch` holds {pronoun}")
+            report(f"safetensors holds tensors only, and {names} {verb}", f"`format: torch` holds {pronoun}; {_OUT}")
         if "__metadata__" in subject.entries:
             report("a tensor named `__metadata__` would make the file unreadable", "`rename` gives it another name")
         odd = [key for key in subject.entries if not _encodable(key)]
