@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["LITTER", "SCENES", "Scene", "State", "safetensors"]
+__all__ = ["LITTER", "SCENES", "Scene", "State", "safetensors", "strace_works"]
 
 #: names of what is unfinished, or set aside
 LITTER = re.compile(r"\.surgery-[0-9a-f]{16}.*")
@@ -26,6 +27,14 @@ def safetensors(sizes: Mapping[str, int], seed: int = 0) -> bytes:
         at += 4 * size
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + bytes((seed + i) % 251 for i in range(at))
+
+
+def strace_works() -> bool:
+    """Whether processes can be traced here."""
+    try:
+        return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 @dataclass(frozen=True)

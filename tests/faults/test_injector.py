@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from scenes import SCENES
+from scenes import SCENES, strace_works
 
 #: system calls that change files -> the names that the injector counts them under
 SYSTEM_CALLS = {
@@ -21,17 +21,8 @@ SYSTEM_CALLS = {
     **{"openat": "open", "open": "open", "creat": "open", "truncate": "truncate", "fallocate": "fallocate"},
 }
 SAME = {"replace": "rename", "remove": "unlink", "fallocate64": "fallocate"}
+pytestmark = pytest.mark.skipif(not strace_works(), reason="strace is not there, or may not trace")
 LINE = re.compile(r"^\d+ +(?:<\.\.\. )?(\w+)(.*)$")
-
-
-def _strace_works():
-    try:
-        return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
-traced = pytest.mark.skipif(not _strace_works(), reason="strace is not there, or may not trace")
 
 
 def _mutations(log, directory):
@@ -50,7 +41,6 @@ def _mutations(log, directory):
     return found
 
 
-@traced
 @pytest.mark.parametrize(
     ("scene", "how"),
     [
