@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from surgery.formats.archive import Archive, Member
-from surgery.formats.contents import Checkpoint, Trait
+from surgery.formats.contents import Blob, Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File
-from surgery.formats.npy import array_header
+from surgery.formats.npy import ArrayHeader, array_header
 from surgery.formats.pickles.arrays import array_in_memory
 from surgery.formats.pickles.machine import Malformed, Unsupported, reading
 from surgery.limits import exceeded, limits
-from surgery.tensors.expr import ByteRange, TensorExpr
+from surgery.tensors.expr import TensorExpr
 
 __all__ = ["Npz"]
 
@@ -22,7 +22,10 @@ _HEADER = 4096
 
 @FORMATS.register("npz")
 class Npz(Format):
-    """A file of ``numpy.savez`` or ``numpy.savez_compressed``; compressed arrays are read at once, into memory."""
+    """A file of ``numpy.savez`` or ``numpy.savez_compressed``; compressed arrays are read at once, into memory.
+
+    Arrays of objects, texts, dates and records stand beside the tensors, as bytes.
+    """
 
     title: ClassVar[str] = "npz"
 
@@ -42,26 +45,36 @@ class Npz(Format):
         if inflated > limits().inflated:
             message = f"`{file.name}`: its compressed arrays would take {inflated} bytes of memory"
             raise exceeded("inflated", message, needed=inflated)
-        tree: dict[str, TensorExpr] = {}
+        tree: dict[str, TensorExpr | Blob | bytes] = {}
         with reading(file):
             for name, member in archive.members.items():
                 tree[name.removesuffix(_SUFFIX)] = _array(file, archive, member)
-        traits = dict.fromkeys(tree.values(), Trait("array"))
+        traits = {value: Trait("array") for value in tree.values() if isinstance(value, TensorExpr)}
         return Checkpoint(file.path, "npz", tree, {}, {file.path: file.size}, traits, file.name)
 
 
-def _array(file: File, archive: Archive, member: Member) -> TensorExpr:
+def _array(file: File, archive: Archive, member: Member) -> TensorExpr | Blob | bytes:
+    """An array; one of objects, texts, dates or records as the bytes of its file."""
     if member.stored:
         whole = archive.range(member)
-        header = array_header(file.read(whole.offset, min(whole.length, _HEADER)))
-    else:
-        content = archive.content(member, "inflated")
-        header = array_header(content)
-    if header.spec is None:
-        raise Unsupported(f"the array `{member.name.removesuffix(_SUFFIX)}` holds objects, not numbers")
-    if member.stored:
-        return header.tensor(ByteRange(whole.path, whole.offset + header.length, whole.length - header.length))
+        header = _header(file.read(whole.offset, min(whole.length, _HEADER)))
+        # the checksum is that of the entry, its header included
+        return header.tensor(whole.part(header.length, whole.length - header.length)) if header else Blob(whole)
+    content = archive.content(member, "inflated")
+    header = _header(content)
+    if header is None:
+        return content
+    assert header.spec is not None, "an array of numbers"
     raw = content[header.length :]
     if len(raw) != header.spec.nbytes:
         raise Malformed(f"the array `{member.name.removesuffix(_SUFFIX)}` has not as many bytes as it should")
     return array_in_memory(header.spec, raw, big_endian=header.big_endian, fortran=header.fortran)
+
+
+def _header(raw: bytes) -> ArrayHeader | None:
+    """The header of an array of numbers; None of another one."""
+    try:
+        header = array_header(raw)
+    except Unsupported:
+        return None
+    return header if header.spec is not None else None

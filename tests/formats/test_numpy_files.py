@@ -9,6 +9,7 @@ import numpy
 import pytest
 import torch
 
+import surgery
 from surgery.diagnostics import SurgeryError
 from surgery.formats import read
 from surgery.formats.entries import choose
@@ -80,11 +81,32 @@ def test_one_array_alone_is_no_state_dict(tmp_path):
         choose(read(tmp_path / "a.npy"))
 
 
+def test_a_damaged_array_is_found_when_it_is_read(tmp_path):
+    numpy.savez(tmp_path / "a.npz", a=numpy.arange(100.0), b=numpy.ones(2))
+    raw = bytearray((tmp_path / "a.npz").read_bytes())
+    raw[raw.find(numpy.float64(50.0).tobytes()) + 3] ^= 1
+    (tmp_path / "a.npz").write_bytes(raw)
+    state = surgery.load(_recipe(tmp_path, "a")).run
+    with pytest.raises(SurgeryError, match="are damaged"):
+        state()
+    assert list(surgery.load(_recipe(tmp_path, "b")).run().state_dict) == ["b"]
+
+
+def _recipe(folder, keep):
+    path = folder / f"{keep}.yaml"
+    path.write_text(f"source: {{checkpoint: a.npz}}\nsteps: [{{filter: {{keep: {keep}}}}}]\n")
+    return path
+
+
 @pytest.mark.parametrize("dtype", ["U3", "S3", "M8[s]", [("a", "f4")]])
 def test_arrays_that_torch_does_not_have(dtype, tmp_path):
-    numpy.savez(tmp_path / "a.npz", a=numpy.zeros(2, dtype))
+    for save in (numpy.savez, numpy.savez_compressed):
+        save(tmp_path / "a.npz", a=numpy.zeros(2, dtype), b=numpy.ones(2))
+        state = choose(read(tmp_path / "a.npz"))
+        assert (list(state.tensors), list(state.extra)) == (["b"], ["a"])
+    numpy.save(tmp_path / "a.npy", numpy.zeros(2, dtype))
     with pytest.raises(SurgeryError) as error:
-        read(tmp_path / "a.npz")
+        read(tmp_path / "a.npy")
     assert error.value.diagnostics[0].code == "unsupported-checkpoint"
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": numpy.zeros(2, dtype), "b": numpy.ones(2)}, 4))
     assert list(choose(read(tmp_path / "a.pkl")).tensors) == ["b"]
