@@ -109,8 +109,11 @@ class Flows(Evaluation[Flow]):
     def _leaf(self, expr: TensorExpr) -> Flow:
         if isinstance(expr, Stored):
             return Flow(expr.spec, expr)
-        array, swap = array_of(expr, self._files, self._scratch)
-        return Flow(expr.spec, array, () if swap is None else (("reading", lambda: swap),))
+        try:
+            array, swap = array_of(expr, self._files, self._scratch)
+        except MemoryError as error:
+            raise Failure("reading it", error) from error
+        return Flow(expr.spec, array, () if swap is None else (("reading it", lambda: swap),))
 
     def _apply(self, node: Computed, inputs: list[Flow]) -> list[Flow]:
         way = way_of(node)

@@ -58,23 +58,27 @@ class Scratches:
     @contextmanager
     def lend(self, nbytes: int) -> Iterator[Scratch]:
         """Room for a task that takes at most `nbytes`."""
-        memory = self._found(_rounded(nbytes))
+        size = _rounded(nbytes)
+        memory = self._found(size)
         try:
             yield Scratch(memory)
         finally:
             with self._lock:
-                self._lent -= memory.nbytes
-                self._kept.append(memory)
+                self._lent -= size
+                self._kept += [memory] if memory is not None else []
                 self._drop()
 
-    def _found(self, nbytes: int) -> Array:
+    def _found(self, nbytes: int) -> Array | None:
+        """Memory that is kept, or new; None where there is not so much, for the task may need less than it might."""
         with self._lock:
             self._lent += nbytes
             for number, memory in enumerate(self._kept):
                 if memory.nbytes == nbytes:
                     return self._kept.pop(number)
             self._drop()
-        return _mapped(nbytes)
+        with suppress(OSError, OverflowError):
+            return _mapped(nbytes)
+        return None
 
     def _drop(self) -> None:
         """Let go of what has been kept for longest, until all is within the budget."""

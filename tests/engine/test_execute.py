@@ -338,6 +338,36 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, pla
     assert bounds[0] == bounds[1] <= most
 
 
+@pytest.mark.parametrize("leaf", ["stored", "strided"])
+def test_more_memory_than_there_is(tmp_path, leaf):
+    source, size = tmp_path / "source", 2 << 30
+    with source.open("wb") as file:
+        os.truncate(file.fileno(), size)
+    script = """
+import resource
+import numpy
+from surgery.diagnostics import SurgeryError
+from surgery.ops.permute import Transpose
+from surgery.tensors.expr import Strided
+spec, turn = Spec((1 << 14, 1 << 15), DTYPES["float32"]), Transpose(0, 1)
+storage = ByteRange(source, 0, size)
+if sys.argv[4] == "stored":
+    expr = Computed(turn.infer((spec,), 1)[0], turn, (Stored(spec, (storage,)),))
+else:
+    expr = Strided(spec, storage, 0, (1, 1 << 14))
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+try:
+    write(Subject({"w": Entry(expr)}))
+except SurgeryError as error:
+    print(error)
+"""
+    done = child(WRITE + script, source, tmp_path / "a.safetensors", size, leaf)
+    assert done.stderr == ""
+    assert "error[no-memory]: `w`: " in done.stdout
+    assert "needs more memory than there is" in done.stdout
+    assert os.listdir(tmp_path) == ["source"]
+
+
 # costs
 
 
