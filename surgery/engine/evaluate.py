@@ -50,6 +50,7 @@ def materialise(
         jobs = [Job(lambda m=task.members: collector.run(m), task.memory) for task in tasks_in_memory(exprs)]  # type: ignore[misc]
         with one_thread_each():
             run_jobs(jobs)
+        files.refuse_written()
     made = {id(expr): tensor for expr, tensor in zip(exprs, collector.tensors, strict=True)}
     placed: dict[tuple[int, str | None], Tensor] = {}
     for entry in entries.values():

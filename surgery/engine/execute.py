@@ -71,6 +71,7 @@ def write_targets(
             for file in _open_files(draft, layout, target)
         ]
         write_files(opened, files, progress or _ignore)
+        files.refuse_written()
         raise_again()
         for draft in drafts:
             draft.publish()

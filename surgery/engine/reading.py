@@ -32,6 +32,7 @@ class SourceFiles:
     def __init__(self, sizes: Mapping[str, int] | None = None) -> None:
         self._sizes = sizes or {}
         self._open: dict[str, int] = {}
+        self._times: dict[str, int] = {}
         self._lock = threading.Lock()
         self._records: dict[ByteRange, threading.Lock] = {}
         self._sound: set[ByteRange] = set()
@@ -58,7 +59,19 @@ class SourceFiles:
         if not stat.S_ISREG(status.st_mode) or status.st_size != expected:
             os.close(descriptor)
             raise fail("source-changed", f"`{path}` had {expected} bytes, and has {status.st_size} now")
+        self._times[path] = status.st_mtime_ns
         return descriptor
+
+    def refuse_written(self) -> None:
+        """Whether nobody wrote into the files since they were opened, so that what was read is of one state of them.
+
+        Raises:
+            SurgeryError: code ``source-changed``: somebody did.
+        """
+        with self._lock:
+            for path, descriptor in self._open.items():
+                if os.fstat(descriptor).st_mtime_ns != self._times[path]:
+                    raise fail("source-changed", f"`{path}` was written to while it was read")
 
     def read_into(self, piece: ByteRange, view: memoryview) -> None:
         """Fill `view`, as long as the range, with its bytes, and check them against its CRC-32 where it is known.

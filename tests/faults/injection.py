@@ -43,7 +43,8 @@ class Fault:
     Attributes:
         at: n, counted from 1; 0 for never.
         kind: ``kill`` (SIGKILL before the call), ``torn`` (SIGKILL in the middle of a write), ``error``, ``short`` (a
-            write that takes half), ``cut`` (the file `path` loses its second half before the call).
+            write that takes half), ``cut`` (the file `path` loses its second half before the call), ``edit`` (its
+            last byte changes in place).
         error: the number of the error.
         lasting: whether all later calls but those that only remove fail too.
         path: the file that is cut.
@@ -104,13 +105,23 @@ class Injector:
             assert self._log is not None
             self._count += 1
             self._write(self._log, f"{name}\n".encode())
-            if fault.kind == "cut":
+            if fault.kind in ("cut", "edit"):
                 if self._count == fault.at:
-                    self._truncate(fault.path, os.stat(fault.path).st_size // 2)
+                    self._change(fault)
                 return False
             if fault.lasting:
                 return 0 < fault.at <= self._count and name not in ("unlink", "rmdir", "remove")
             return self._count == fault.at
+
+    def _change(self, fault: Fault) -> None:
+        if fault.kind == "cut":
+            self._truncate(fault.path, os.stat(fault.path).st_size // 2)
+            return
+        with open(fault.path, "r+b") as file:
+            last = file.seek(-1, os.SEEK_END)
+            old = file.read(1)
+            file.seek(last)
+            file.write(bytes([old[0] ^ 1]))
 
     def _wrap_open(self) -> None:
         plain = os.open

@@ -1,4 +1,4 @@
-"""A source that is cut while a run goes on: one error and the old output, or all of the right bytes."""
+"""A source that is cut or edited while a run goes on: one error and the old output, or all of the right bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from scenes import SCENES, safetensors
 
 #: several windows of reading and writing
-TENSORS = {f"a.{n}": 1 << 19 for n in range(6)}
+TENSORS = {f"a.{n}": 1 << 18 for n in range(9)}
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,8 @@ def large_torch_zip():
 @pytest.mark.parametrize(
     ("scene", "how"), [("replaced file", "direct"), ("replaced file", "cached"), ("torch zip", "direct")]
 )
-def test_a_source_cut_at_every_call(stage, large_torch_zip, scene, how):
+@pytest.mark.parametrize("kind", ["cut", "edit"])
+def test_a_source_that_changes_at_every_call(stage, large_torch_zip, scene, how, kind):
     found = SCENES[scene]
     (source,) = found.inputs
     content = large_torch_zip if scene == "torch zip" else safetensors(TENSORS)
@@ -32,14 +33,16 @@ def test_a_source_cut_at_every_call(stage, large_torch_zip, scene, how):
     assert whole["status"] == 0, whole
     count = len(whole["calls"])
     refused = 0
+    # without a checksum, what is edited before it is opened is another file; by half of the calls it is open
+    first = count // 2 if kind == "edit" else 1
     # through the page cache every 64 kB are a call: some of them are enough
-    for at in range(1, count + 1, max(1, count // 20)):
+    for at in range(first, count - 2, max(1, count // 12)):
         staged.prepare()
-        done = staged.run(fault={"at": at, "kind": "cut", "path": source})
+        done = staged.run(fault={"at": at, "kind": kind, "path": source})
         staged.check(done, inputs_kept=False)
         assert staged.strange() == set()
         if done["status"]:
             refused += 1
             assert done["status"] == 3, done
             assert done["err"].count("error[source-changed]") == 1, done
-    assert refused > 1
+    assert refused
