@@ -41,6 +41,11 @@ def signals_raised() -> Iterator[None]:
         sys.unraisablehook = _silent_about_signals(hook)
     try:
         yield
+    except Exception as error:
+        # what is interrupted halfway may fail in ways of its own, locks of `threading` among them
+        if _raised:
+            raise _raised[-1]() from error
+        raise
     finally:
         for number, plain in replaced.items():
             signal.signal(number, plain)
