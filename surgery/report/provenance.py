@@ -25,7 +25,8 @@ def versions_words(versions: Mapping[str, str]) -> str:
     >>> versions_words({"torch": "2.14.0", "surgery": "0.1.0"})
     'surgery 0.1.0, torch 2.14.0'
     """
-    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    ordered = sorted(versions.items(), key=lambda item: (item[0] != "surgery", item[0]))
+    return ", ".join(f"{name} {version}" for name, version in ordered)
 
 
 def record_lines(record: Record, name: str, *, columns: int | None = None) -> list[Line]:
