@@ -71,8 +71,8 @@ class Plan:
 
         Args:
             progress: called with a number of bytes as they are written.
-            digest: whether the outputs have digests of the contents of all sources, large ones included, and checksums of
-                their own contents.
+            digest: whether the outputs have digests of the contents of all sources, large ones included, and checksums
+                of their own contents.
 
         Raises:
             SurgeryError: a source changed, an output cannot be written, a value does not fit, a check fails.

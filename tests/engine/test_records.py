@@ -38,7 +38,7 @@ def run(path, output, *steps):
 @pytest.mark.parametrize("output", ["out.safetensors", "out.pth"])
 @pytest.mark.parametrize("key", ["row", "strided", "matrix"])
 def test_a_part_of_a_damaged_record_is_refused(key, output, damaged):
-    with pytest.raises(SurgeryError, match="160 bytes from byte .* are damaged") as error:
+    with pytest.raises(SurgeryError, match=r"160 bytes from byte .* are damaged") as error:
         run(damaged, output, f"{{filter: {{keep: m.{key}}}}}")
     assert error.value.diagnostics[0].code == "corrupt-checkpoint"
     assert sorted(path.name for path in damaged.parent.iterdir()) == ["model.pth", "recipe.yaml"]
