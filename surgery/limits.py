@@ -95,7 +95,7 @@ def _value(name: str, given: Any) -> int:
     if name not in NAMES:
         note = did_you_mean(name, NAMES) or f"limits: {', '.join(NAMES)}"
         raise fail("usage", f"there is no limit `{escape(str(name))}`", notes=(note,))
-    value = given if isinstance(given, int) and not isinstance(given, bool) else parse_bytes(str(given))
+    value = parse_bytes(given if isinstance(given, int) else str(given))
     if value is None or value <= 0:
         example = "1TB" if about(name)["unit"] == "bytes" else "1000000"
         message = f"the limit `{name}` is a number: `{escape(str(given))}` is none"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
+from surgery.formats.additions import MEMBER, RECORD
 from surgery.formats.contents import Checkpoint, Placeholder
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.distributed import SUFFIX
@@ -22,7 +23,6 @@ from surgery.formats.distributed.numbers import restore_numbers
 from surgery.formats.file import File, open_file
 from surgery.formats.nodes import tensor_like
 from surgery.formats.pickles.machine import Malformed, Unsupported, reading
-from surgery.formats.record import MEMBER, RECORD
 from surgery.tensors.expr import Stored, TensorExpr
 from surgery.tensors.spec import Spec
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
+from surgery.formats.additions import ALIASES
 from surgery.formats.contents import Checkpoint
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.distributed.parts import is_part
@@ -22,12 +23,10 @@ from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored, TensorExpr
 from surgery.tensors.spec import Spec
 
-__all__ = ["ALIASES", "Safetensors", "restore_aliases"]
+__all__ = ["DTYPE_NAMES", "Safetensors", "restore_aliases"]
 
-#: the key of the metadata under which tied names stand: JSON, ``{alias: name of the stored tensor}``
-ALIASES = "surgery.aliases"
-
-_NAMES = {
+#: how the format calls dtypes
+DTYPE_NAMES = {
     "F64": "float64",
     "F32": "float32",
     "F16": "float16",
@@ -48,7 +47,7 @@ _NAMES = {
     "BOOL": "bool",
     "C64": "complex64",
 }
-_DTYPES = {short: DTYPES[name] for short, name in _NAMES.items()}
+_DTYPES = {short: DTYPES[name] for short, name in DTYPE_NAMES.items()}
 _WORDS = {"dtype", "shape", "data_offsets"}
 
 
@@ -107,7 +106,7 @@ def _tensor(file: File, key: str, description: Any, start: int) -> tuple[Stored,
         message = (
             f"`{file.name}`: the tensor `{key}` is of the dtype {description['dtype']!r}, which torch cannot store"
         )
-        raise fail("unsupported-checkpoint", message, notes=[f"known: {', '.join(_NAMES)}"])
+        raise fail("unsupported-checkpoint", message, notes=[f"known: {', '.join(DTYPE_NAMES)}"])
     shape, offsets = description["shape"], description["data_offsets"]
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise corrupt(file, f"the shape or the offsets of the tensor `{key}` are no sizes")

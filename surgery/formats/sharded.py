@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
+from surgery.formats.additions import ALIASES
 from surgery.formats.contents import Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format, read
 from surgery.formats.file import File, corrupt, open_file
 from surgery.formats.plain_names import is_plain
-from surgery.formats.safetensors import ALIASES, restore_aliases
+from surgery.formats.safetensors import restore_aliases
 from surgery.formats.strict_json import NotStrict, parse
 from surgery.limits import exceeded, limits
 from surgery.tensors.expr import TensorExpr

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
+from surgery.formats.additions import RECORD
 from surgery.formats.contents import Checkpoint, Placeholder, Storage
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File
@@ -18,7 +19,6 @@ from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Builder, Finisher, Machine, Malformed, Persistent, Unsupported, reading
 from surgery.formats.pickles.stream import InFile, Stream
 from surgery.formats.pickles.tensors import STORAGE_TYPES, Tensors, storage_maker
-from surgery.formats.record import RECORD
 from surgery.tensors.expr import ByteRange
 
 __all__ = ["MAGIC", "TorchLegacy", "read_legacy"]

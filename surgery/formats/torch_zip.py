@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, ClassVar
 
+from surgery.formats.additions import MEMBER, RECORD
 from surgery.formats.archive import Archive
 from surgery.formats.contents import Checkpoint
 from surgery.formats.detect import FORMATS, Format
@@ -17,7 +18,6 @@ from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Machine, Malformed, reading
 from surgery.formats.pickles.stream import InMemory
 from surgery.formats.pickles.tensors import Tensors, storage_maker
-from surgery.formats.record import MEMBER, RECORD
 from surgery.formats.torchscript import add_kinds
 from surgery.tensors.expr import ByteRange
 

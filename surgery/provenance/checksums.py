@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from surgery.diagnostics import fail
 from surgery.formats import Checkpoint, read
+from surgery.formats.additions import CHECKSUMS
 from surgery.formats.archive import Archive, Member
 from surgery.formats.file import open_file
-from surgery.formats.record import CHECKSUMS
 from surgery.provenance.structure import tensors_in
 from surgery.tensors.expr import ByteRange, Stored, Strided
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from surgery.engine.flow import needs_torch
+from surgery.formats.additions import RECORD
 from surgery.formats.contents import Checkpoint
-from surgery.formats.record import RECORD
 from surgery.planning.context import Opened
 from surgery.provenance.digests import cheap, digests, named_by_hub
 from surgery.provenance.record import (

@@ -6,7 +6,7 @@ import os
 
 from surgery.diagnostics import fail
 from surgery.formats import Checkpoint, read
-from surgery.formats.record import RECORD
+from surgery.formats.additions import RECORD
 from surgery.limits import exceeded, limits
 from surgery.provenance.record import BadRecord, Record, parse_record
 

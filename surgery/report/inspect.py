@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from surgery.formats.additions import CHECKSUMS, RECORD
 from surgery.formats.contents import Checkpoint
 from surgery.formats.entries import ROOT, StateDict
 from surgery.formats.nodes import children
-from surgery.formats.record import CHECKSUMS, RECORD
 from surgery.report.contents import describe
 from surgery.report.lines import Line, line, piece
 from surgery.report.table import Cell, table

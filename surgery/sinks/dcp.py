@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import fail
+from surgery.formats.additions import MEMBER
 from surgery.formats.contents import Trait
-from surgery.formats.record import MEMBER
 from surgery.sinks import SINKS
 from surgery.sinks.arrays import is_array
 from surgery.sinks.base import Embed, Request, Sink

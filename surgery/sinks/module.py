@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 
 from surgery.diagnostics import SurgeryError, fail
+from surgery.formats.additions import MEMBER
 from surgery.formats.modules import unusual_names
-from surgery.formats.record import MEMBER
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import FileLayout, Layout

@@ -14,8 +14,9 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.formats.additions import ALIASES, CHECKSUMS, PREFIX, RECORD
 from surgery.formats.following import following
-from surgery.formats.record import CHECKSUMS, RECORD
+from surgery.formats.safetensors import DTYPE_NAMES
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.blocks import BLOCK, remainder
@@ -26,38 +27,13 @@ from surgery.wording import listed
 if TYPE_CHECKING:
     from surgery.tensors.subject import Entry, Subject
 
-__all__ = ["ALIASES", "SafetensorsSink"]
+__all__ = ["SafetensorsSink"]
 
-#: the metadata pair that names tied tensors, as JSON: alias -> the name under which the tensor is written
-ALIASES = "surgery.aliases"
 #: pairs of ours begin so, and those of torch's distributed checkpoints: those of an input do not describe the output
-_OF_A_FILE = ("surgery.", "DCP_")
+_OF_A_FILE = (PREFIX, "DCP_")
 _HEADER_LIMIT = 100_000_000
-_NAMES = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2",
-    "float8_e4m3fnuz": "F8_E4M3FNUZ",
-    "float8_e5m2fnuz": "F8_E5M2FNUZ",
-    "float8_e8m0fnu": "F8_E8M0",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint64": "U64",
-    "uint32": "U32",
-    "uint16": "U16",
-    "uint8": "U8",
-    "bool": "BOOL",
-    "complex64": "C64",
-}
+_NAMES = {dtype: name for name, dtype in DTYPE_NAMES.items()}
 _SHARD = re.compile(r"model(-\d{5,}-of-\d{5,})?\.safetensors(\.index\.json)?")
-
-
-_OUT = "`filter: {drop: …}` leaves out what it selects, by the same names"
 
 
 @SINKS.register("safetensors")
@@ -80,7 +56,8 @@ class SafetensorsSink(Sink):
         if extra:
             names = listed(extra, 3)
             verb, pronoun = ("is none", "it") if len(extra) == 1 else ("are none", "them")
-            report(f"safetensors holds tensors only, and {names} {verb}", f"`format: torch` holds {pronoun}; {_OUT}")
+            drop = "`filter: {drop: …}` leaves out what it selects, by the same names"
+            report(f"safetensors holds tensors only, and {names} {verb}", f"`format: torch` holds {pronoun}; {drop}")
         if "__metadata__" in subject.entries:
             report("a tensor named `__metadata__` would make the file unreadable", "`rename` gives it another name")
         odd = [key for key in subject.entries if not _encodable(key)]
@@ -104,12 +81,10 @@ class SafetensorsSink(Sink):
         record = {RECORD: request.provenance} if request.provenance else {}
         shards = _shards(owners, request.shard_size)
         notes = _alias_notes(owners)
-        if not request.directory:
-            file = _file("", owners, metadata | record, summed=request.digest)
-            return Layout((file,), False, len(subject.entries), notes)
         if len(shards) == 1:
-            file = _file("model.safetensors", owners, metadata | record, summed=request.digest)
-            return Layout((file,), True, len(subject.entries), notes)
+            name = "model.safetensors" if request.directory else ""
+            file = _file(name, owners, metadata | record, summed=request.digest)
+            return Layout((file,), request.directory, len(subject.entries), notes)
         names = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
         files = [_file(name, shard, metadata, summed=request.digest) for name, shard in zip(names, shards, strict=True)]
         files.append(_index(names, shards, record))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import SurgeryError, escape, fail
 from surgery.files.checks import check_directory, check_file, follow
+from surgery.formats.additions import PREFIX
 from surgery.sinks import SINKS
 from surgery.sinks.base import Output, Request, Sink
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import Held
+from surgery.tensors.spec import parse_bytes
 
 if TYPE_CHECKING:
     from surgery.planning.context import Context
     from surgery.tensors.subject import Subject
 
-__all__ = ["Target", "check_output", "check_outputs", "parse_size", "resolve", "targets_of"]
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+__all__ = ["Target", "check_output", "check_outputs", "resolve", "targets_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,11 +57,11 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
         note = "write a file, and move it there with a program that can"
         raise fail("output", f"`{output.path}` is an address, and outputs are files", output.span, (note,))
     path = Path(output.base or base, os.path.expanduser(output.path))
-    limit = None if output.shard_size is None else parse_size(output.shard_size, output)
+    limit = None if output.shard_size is None else _size(output.shard_size, output)
     ends = output.path.endswith(("/", os.sep))
-    name = output.format or _by_suffix(path, output, directory=ends or limit is not None)
-    sink = SINKS[name]()
     asked = ends or limit is not None
+    name = output.format or _by_suffix(path, output, directory=asked)
+    sink = SINKS[name]()
     directory = sink.form == "directory" or asked or (sink.form == "shards" and not path.suffix)
     if asked and sink.form == "file":
         note = "torch's formats are one file: leave out `shard_size`, and give the path a suffix such as `.pt`"
@@ -86,12 +84,12 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
 def _named_as_a_file(output: Output, name: str, sink: Sink) -> SurgeryError:
     stem = escape(str(Path(output.path).with_suffix("")))
     if sink.form == "directory":
-        notes = (f"`path: {stem}/`",)
-        return fail(
-            "output-format", f"`{name}` is written as a directory, and the path is named as a file", output.span, notes
-        )
-    notes = (f"`path: {stem}/` with `shard_size`, or `{escape(output.path)}` without",)
-    return fail("output-format", "with `shard_size` the output is a directory of shards", output.span, notes)
+        message = f"`{name}` is written as a directory, and the path is named as a file"
+        note = f"`path: {stem}/`"
+    else:
+        message = "with `shard_size` the output is a directory of shards"
+        note = f"`path: {stem}/` with `shard_size`, or `{escape(output.path)}` without"
+    return fail("output-format", message, output.span, (note,))
 
 
 def _suffixes() -> dict[str, str]:
@@ -112,20 +110,10 @@ def _by_suffix(path: Path, output: Output, *, directory: bool) -> str:
     raise fail("output-format", f"no format goes by the suffix `{escape(path.suffix)}`", output.span, notes)
 
 
-def parse_size(value: Any, output: Output) -> int:
-    """A number of bytes: an integer, or text such as ``5GB``, in powers of 1000.
-
-    >>> parse_size("1.5 MB", Output("out/")), parse_size(4096, Output("out/"))
-    (1500000, 4096)
-
-    Raises:
-        SurgeryError: code ``output-format``: it is neither, or not positive.
-    """
-    size = value if isinstance(value, int) and not isinstance(value, bool) else 0
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match:
-        size = int(float(match[1]) * _UNITS[match[2].upper()])
-    if size <= 0:
+def _size(value: Any, output: Output) -> int:
+    """The most bytes of a shard."""
+    size = parse_bytes(value)
+    if size is None or size <= 0:
         note = "a number of bytes, or text such as `5GB` or `500MB`, in powers of 1000"
         raise fail("output-format", f"`shard_size` is not a size: `{escape(str(value))}`", output.span, (note,))
     return size
@@ -141,9 +129,9 @@ def _pairs(output: Output) -> dict[str, str]:
     if not plain:
         note = "such as `metadata: {author: Ada, license: mit}`"
         raise fail("output-format", "`metadata` is a mapping of texts", output.span, (note,))
-    ours = next((name for name in output.metadata if str(name).startswith("surgery.")), None)
+    ours = next((name for name in output.metadata if str(name).startswith(PREFIX)), None)
     if ours is not None:
-        note = "names that begin with `surgery.` are for what Surgery writes"
+        note = f"names that begin with `{PREFIX}` are for what Surgery writes"
         raise fail("output-format", f"`metadata` has `{escape(ours)}`", output.span, (note,))
     return {name: _text(value) for name, value in output.metadata.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from surgery.formats.record import MEMBER
+from surgery.formats.additions import MEMBER
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import FileLayout, Layout

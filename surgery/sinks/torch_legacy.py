@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from surgery.diagnostics import fail
-from surgery.formats.record import RECORD
+from surgery.formats.additions import RECORD
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import Block, FileLayout, Layout

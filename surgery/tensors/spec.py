@@ -61,11 +61,13 @@ def format_bytes(count: int) -> str:
     return f"{size / 1000:.1f} EB"
 
 
-def parse_bytes(text: str) -> int | None:
-    """The number of bytes that a text such as ``5GB`` means, in powers of 1000; None where it means none.
+def parse_bytes(value: object) -> int | None:
+    """The number of bytes that an integer, or text such as ``5GB``, means, in powers of 1000; None where it means none.
 
-    >>> parse_bytes("1.5 MB"), parse_bytes("4096"), parse_bytes("much")
+    >>> parse_bytes("1.5 MB"), parse_bytes(4096), parse_bytes("much")
     (1500000, 4096, None)
     """
-    match = _SIZE.fullmatch(text.strip())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     return int(float(match[1]) * _UNITS[match[2].upper()]) if match else None

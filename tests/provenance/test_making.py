@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 import surgery
 from surgery import provenance
-from surgery.formats.record import RECORD
+from surgery.formats.additions import RECORD
 from surgery.provenance.digests import cheap, named_by_hub
 from surgery.provenance.making import record_of
 from surgery.provenance.reading import read_record

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from surgery.formats.record import MEMBER, RECORD
+from surgery.formats.additions import MEMBER, RECORD
 from surgery.provenance.reading import read_record
 
 RENAME = 'source: {checkpoint: in.safetensors}\nsteps: [{rename: "module.** -> **"}]\noutput: '

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import surgery
-from surgery.formats.record import MEMBER, RECORD
+from surgery.formats.additions import MEMBER, RECORD
 from surgery.provenance.reading import read_record
 from surgery.provenance.record import FileRecord, Listing, Record, SourceRecord, text_digest
 from surgery.provenance.verifying import verify

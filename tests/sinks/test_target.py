@@ -6,7 +6,7 @@ import torch
 from surgery.diagnostics import SurgeryError
 from surgery.planning.context import Context
 from surgery.sinks.base import Output
-from surgery.sinks.target import check_outputs, parse_size, resolve
+from surgery.sinks.target import check_outputs, resolve
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import Held
 from surgery.tensors.spec import Spec
@@ -49,13 +49,13 @@ def test_relative_to_what():
     ("text", "size"), [("5GB", 5 * 10**9), ("5 gb", 5 * 10**9), ("1.5M", 1500000), ("12", 12), (7, 7), ("3kB", 3000)]
 )
 def test_sizes(text, size):
-    assert parse_size(text, Output("a/")) == size
+    assert resolve(Output("a/", shard_size=text), Path()).request.shard_size == size
 
 
-@pytest.mark.parametrize("text", ["", "5 gigabytes", "-1", 0, True, 1.5, "GB", "1e9", None])
+@pytest.mark.parametrize("text", ["", "5 gigabytes", "-1", 0, True, 1.5, "GB", "1e9"])
 def test_what_is_no_size(text):
     with pytest.raises(SurgeryError, match="output-format"):
-        parse_size(text, Output("a/"))
+        resolve(Output("a/", shard_size=text), Path())
 
 
 def failing(output):
