@@ -14,6 +14,7 @@ What a name stands for:
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -214,10 +215,17 @@ class DirectoryDraft(Draft):
 
     def _rename(self) -> None:
         self._examine()
-        if not self.target.is_dir() or not os.listdir(self.target):
+        try:
             # of directories, a rename replaces none but empty ones
             os.rename(self.path, self.target)
-        elif exchange(self.path, self.target):
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        if not self.overwrite:
+            # it appeared a moment ago
+            raise already_there(self.shown, self._span)
+        if exchange(self.path, self.target):
             unlink_tree(self.path)
         else:
             self._swap()

@@ -69,6 +69,18 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
     assert contents(tmp_path) == {"a": b"other"}
 
 
+def test_a_directory_that_appears_at_the_last_moment_is_not_replaced(tmp_path, monkeypatch):
+    with DirectoryDraft(tmp_path / "d", replaceable=lambda name: True) as draft:
+        draft.create("w1")
+        write_directory(tmp_path / "d", {"w1": b"other"})
+        # as if it had not been there yet when the draft looked
+        monkeypatch.setattr(draft, "_examine", lambda: None)
+        with pytest.raises(SurgeryError, match="output-exists"):
+            draft.publish()
+    assert contents(tmp_path / "d") == {"w1": b"other"}
+    assert names(tmp_path) == ["d"]
+
+
 @pytest.mark.parametrize("appears", [False, True])
 def test_without_hard_links(tmp_path, monkeypatch, appears):
     def no_link(*args):
