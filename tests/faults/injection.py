@@ -91,10 +91,12 @@ class Injector:
                 return refuse(self._fault.error)
             if kind in ("short", "torn") and name in _SHORTER:
                 args = _SHORTER[name](*args)
-            result = function(*args, **options) if kind != "kill" else None
-            if kind in ("kill", "torn"):
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
+            try:
+                return function(*args, **options) if kind != "kill" else None
+            finally:
+                # a call that fails is killed after too
+                if kind in ("kill", "torn"):
+                    os.kill(os.getpid(), signal.SIGKILL)
 
         return call
 

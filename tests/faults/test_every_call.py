@@ -18,14 +18,17 @@ FAULTS = {
     "the disk is gone": {"kind": "error", "error": errno.EIO, "lasting": True},
     "a short write": {"kind": "short"},
 }
-HOW = [(scene, "cached") for scene in SCENES]
-HOW += [(scene, "direct") for scene in ("replaced file", "replaced shards", "torch zip")]
+CASES = [(scene, "cached", fault) for scene in SCENES for fault in FAULTS]
+CASES += [
+    (scene, "direct", fault)
+    for scene in ("replaced file", "replaced shards", "torch zip")
+    for fault in ("SIGKILL", "SIGKILL in the middle of a write", "ENOSPC", "a short write")
+]
 #: more calls than any scene makes
 ENDLESS = 500
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(("scene", "how"), HOW, ids=[", ".join(pair) for pair in HOW])
+@pytest.mark.parametrize(("scene", "how", "fault"), CASES, ids=[", ".join(case) for case in CASES])
 def test_a_fault_at_every_call(stage, scene, how, fault):
     staged = stage(SCENES[scene], how)
     options = FAULTS[fault]

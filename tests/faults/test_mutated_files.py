@@ -95,7 +95,7 @@ def test_mutations(place, bounded, cases, name, how):
     assert whole
     chance = random.Random(f"{name} {how.__name__}")
     refused = number = 0
-    for number in range(cases(1000)):
+    for number in range(cases(10_000)):
         changed = chance.choice(list(files))
         content = how(files[changed], chance)
         write(path, {changed: content})

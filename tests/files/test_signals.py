@@ -47,11 +47,14 @@ def test_what_python_ignores_is_not_lost(number, error, capfd):
 
 @pytest.mark.parametrize(("number", "error"), CASES)
 def test_what_an_interrupted_library_raises_instead_is_no_error_of_its_own(number, error):
-    with pytest.raises(error), signals_raised():
+    def fail():
         try:
             os.kill(os.getpid(), number)
         finally:
             raise RuntimeError("release unlocked lock")
+
+    with pytest.raises(error), signals_raised():
+        fail()
     with pytest.raises(RuntimeError), signals_raised():
         raise RuntimeError
 

@@ -38,7 +38,7 @@ def little_memory() -> Iterator[None]:
 @pytest.mark.usefixtures("little_memory")
 def test_only_surgery_errors_come_out(mutants, cases, seed):
     known = set(all_codes())
-    for text in mutants(seed, cases(1000)):
+    for text in mutants(seed, cases(2000)):
         start = time.process_time()
         found = diagnostics(text)
         assert time.process_time() - start < 2
