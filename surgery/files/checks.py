@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from surgery.diagnostics import Span, SurgeryError, fail
+from surgery.files.failures import write_error
 from surgery.wording import listed
 
 __all__ = ["already_there", "check_directory", "check_file", "follow"]
@@ -36,6 +37,8 @@ def check_file(path: Path, overwrite: bool, span: Span | None = None) -> None:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
         return
+    except OSError as error:  # such as a symbolic link that leads to itself
+        raise write_error(error, path, span) from error
     if not stat.S_ISREG(mode):
         what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise fail("output", f"`{path}` is {what}", span, ("a file of a new name, please",))
@@ -57,6 +60,8 @@ def check_directory(path: Path, overwrite: bool, replaceable: Callable[[str], bo
         return
     except NotADirectoryError:
         raise fail("output", f"`{path}` is a file, and shards go to a directory", span) from None
+    except OSError as error:
+        raise write_error(error, path, span) from error
     if names and not overwrite:
         raise already_there(path, span)
     foreign = [name for name in names if not (replaceable(name) and (path / name).is_file())]
@@ -72,7 +77,7 @@ def _check_parents(path: Path, span: Span | None) -> None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        raise fail("output", f"`{path}` cannot be written: {error.strerror}", span, cause=error) from error
+        raise write_error(error, path, span) from error
     # the root has nothing above it
     nearest = next((parent for parent in follow(path).parents if os.path.lexists(parent)), Path(os.sep))
     if not nearest.is_dir():

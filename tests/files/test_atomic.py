@@ -152,6 +152,14 @@ def test_places_that_cannot_be_written(tmp_path):
     assert names(tmp_path) == ["file", "pipe"]
 
 
+@pytest.mark.parametrize("kind", [write, lambda path: write_directory(path, {"w": b"new"})])
+def test_a_link_that_leads_to_itself(tmp_path, kind):
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(SurgeryError, match="cannot be written: Too many levels"):
+        kind(tmp_path / "a")
+    assert names(tmp_path) == ["a"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_without_permission(tmp_path):
     tmp_path.chmod(0o500)
