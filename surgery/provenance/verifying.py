@@ -110,7 +110,7 @@ def _contents(checkpoint: Checkpoint) -> Check:
     if damaged:
         return Check("contents", "changed", f"another CRC-32 of {listed(damaged, 3)}")
     if not checked:
-        return Check("contents", "unchecked", "there are no checksums; a run with `--digest` writes them")
+        return Check("contents", "unchecked", "it has no checksums; a run with `--digest` writes them into safetensors")
     return Check("contents", "ok", f"CRC-32 of {format_bytes(sum(one.size for one in checked))}")
 
 

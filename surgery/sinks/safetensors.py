@@ -32,6 +32,8 @@ __all__ = ["SafetensorsSink"]
 #: pairs of ours begin so, and those of torch's distributed checkpoints: those of an input do not describe the output
 _OF_A_FILE = (PREFIX, "DCP_")
 _HEADER_LIMIT = 100_000_000
+#: so many bytes get checksums unasked: a few hundredths of a second's worth
+_CHEAP = 200_000_000
 _NAMES = {dtype: name for name, dtype in DTYPE_NAMES.items()}
 _SHARD = re.compile(r"model(-\d{5,}-of-\d{5,})?\.safetensors(\.index\.json)?")
 
@@ -80,13 +82,15 @@ class SafetensorsSink(Sink):
         metadata = _metadata(subject.metadata, request)
         record = {RECORD: request.provenance} if request.provenance else {}
         shards = _shards(owners, request.shard_size)
+        size = sum(owner.spec.nbytes for owner in owners)
+        summed = request.digest or (bool(request.provenance) and size <= _CHEAP)
         notes = _alias_notes(owners)
         if len(shards) == 1:
             name = "model.safetensors" if request.directory else ""
-            file = _file(name, owners, metadata | record, summed=request.digest)
+            file = _file(name, owners, metadata | record, summed=summed)
             return Layout((file,), request.directory, len(subject.entries), notes)
         names = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
-        files = [_file(name, shard, metadata, summed=request.digest) for name, shard in zip(names, shards, strict=True)]
+        files = [_file(name, shard, metadata, summed=summed) for name, shard in zip(names, shards, strict=True)]
         files.append(_index(names, shards, record))
         return Layout(tuple(files), True, len(subject.entries), notes)
 

@@ -1,4 +1,5 @@
 import json
+import zlib
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from safetensors.torch import load_file
 
 from surgery.diagnostics import SurgeryError
 from surgery.formats.contents import Rest
+from surgery.sinks import safetensors
 
 UNKNOWN = {"complex128", "complex32"}
 
@@ -35,11 +37,20 @@ def test_ties_are_written_once(held, write, header, make):
 
 
 def test_metadata_of_the_source_of_the_recipe_and_of_provenance(held, write, make):
-    subject = held({"a": make("int8", (1,))}, metadata={"license": "mit", "format": "np", "surgery.aliases": "{}"})
+    tensor = make("int8", (1,))
+    subject = held({"a": tensor}, metadata={"license": "mit", "format": "np", "surgery.aliases": "{}"})
     path = write(subject, "a.safetensors", metadata={"epoch": 3, "best": True}, provenance="abc")
     with safe_open(path, "pt") as file:
-        wanted = {"license": "mit", "format": "pt", "epoch": "3", "best": "true", "surgery.provenance": "abc"}
-        assert file.metadata() == wanted
+        ours = {"surgery.provenance": "abc", "surgery.crc32": f"{zlib.crc32(tensor.numpy()):08x}"}
+        assert file.metadata() == {"license": "mit", "format": "pt", "epoch": "3", "best": "true"} | ours
+
+
+@pytest.mark.parametrize(("limit", "provenance", "summed"), [(7, "abc", False), (8, "abc", True), (8, "", False)])
+def test_what_costs_little_gets_checksums(held, write, make, monkeypatch, limit, provenance, summed):
+    monkeypatch.setattr(safetensors, "_CHEAP", limit)
+    path = write(held({"a": make("int8", (5,)), "b": make("int8", (3,))}), "a.safetensors", provenance=provenance)
+    with safe_open(path, "pt") as file:
+        assert ("surgery.crc32" in file.metadata()) == summed
 
 
 def test_no_tensors(held, write):
