@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.document import ListNode, MapNode, Node, Scalar
+from surgery.registry import Registry
 from surgery.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "key",
     "list_of",
     "mapping_of",
+    "name_in",
     "number",
     "one_of",
     "string",
@@ -135,7 +137,7 @@ class one_of(Kind):
 
     about: ClassVar[str] = "one of the words listed"
 
-    words: tuple[str, ...]
+    words: Iterable[str]
 
     def __init__(self, *words: str) -> None:
         object.__setattr__(self, "words", words)
@@ -154,6 +156,14 @@ class one_of(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [{"enum": list(self.words)}, PARAMETER]}
+
+
+@dataclass(frozen=True, slots=True)
+class name_in(one_of):
+    """A name of a registry, which is looked through where it is needed and not before."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        object.__setattr__(self, "words", registry)
 
 
 @dataclass(frozen=True, slots=True)

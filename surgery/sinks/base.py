@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from surgery.diagnostics import Span
-from surgery.fields import anything, boolean, key, main, one_of, option, string
+from surgery.fields import anything, boolean, key, main, name_in, one_of, option, string
+from surgery.registry import Registry
 from surgery.sinks.layout import Layout
 from surgery.tensors.expr import TensorExpr
 
 if TYPE_CHECKING:
     from surgery.tensors.subject import Subject
 
-__all__ = ["Embed", "Output", "Progress", "Request", "Sink", "Written"]
+__all__ = ["SINKS", "Embed", "Output", "Progress", "Request", "Sink", "Written"]
 
 #: called with the number of bytes that were written since the last call
 Progress: TypeAlias = Callable[[int], None]
 #: reads a tensor whose bytes have to stand in the middle of other data; in a plan, zeros of the same length
 Embed: TypeAlias = Callable[[TensorExpr], bytes]
+#: format in a recipe -> sink
+SINKS: Registry[type[Sink]] = Registry("surgery.sinks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,7 @@ class Output:
     """
 
     path: str = main(string, help="the file, or for shards the directory")
-    format: str | None = option(
-        one_of("safetensors", "torch", "torch-legacy", "module", "dcp"), help="by the suffix if left out"
-    )
+    format: str | None = option(name_in(SINKS), help="by the suffix if left out")
     shard_size: Any = option(anything, help="bytes, or text such as 5GB: larger results become shards")
     container: str = option(one_of("bare", "keep"), default="bare", help="keep: with the rest of the checkpoint")
     entry: str | None = option(key, help="with `container: keep`, where in the checkpoint the state dict stands")
