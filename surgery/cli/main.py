@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from surgery.cli.commands import COMMANDS
+from surgery.cli.open_files import allow_many
 from surgery.cli.session import Session
 from surgery.cli.streams import prepare, unwritable
 from surgery.cli.usage import Misused, diagnostic_of
@@ -160,4 +161,5 @@ def command() -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    allow_many()
     command.main()

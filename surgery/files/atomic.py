@@ -114,6 +114,9 @@ class Draft:
     def close(self) -> None:
         """Close what is open; discard the draft if it was not published."""
         try:
+            for name in [name for name in self._open if name]:
+                # the lock stays until the draft is gone; and to discard it where too many files are open takes one
+                os.close(self._open.pop(name))
             if not self._published:
                 with suppress(OSError):
                     # a later run sweeps what cannot be removed now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ atexit.register(lambda: print("IMPORTED", *sorted({name.split(".")[0] for name i
 from surgery.cli.main import main
 main()
 """
+
+PLAIN_MAIN = "from surgery.cli.main import main\nmain()\n"
 
 
 def python(code: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +58,14 @@ def test_help_imports_nothing_heavy(args):
 )
 def test_no_torch_where_no_tensor_is_needed(place, args):
     assert not imported(*args) & {"torch", "torchvision", "numpy", "rich"}
+
+
+def test_as_many_files_are_open_as_the_system_gives(place):
+    code = "import resource, sys\nresource.setrlimit(resource.RLIMIT_NOFILE, (40, %d))\n" + PLAIN_MAIN
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    done = python(code % hard, "apply", "model.safetensors", "many/", "--shard-size", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(os.listdir("many")) > 40
 
 
 def test_renaming_a_file_needs_no_torch(place):

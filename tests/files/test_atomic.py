@@ -1,4 +1,5 @@
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -197,6 +198,17 @@ def test_a_directory_with_other_files_is_not_replaced(tmp_path):
     with pytest.raises(SurgeryError, match=r"holds what would be lost: `config.json`"):
         write_directory(tmp_path / "d", {"w2": b"2"}, overwrite=True)
     assert names(tmp_path / "d") == ["config.json", "w1"]
+
+
+def test_too_many_open_files_leave_nothing(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+    try:
+        with pytest.raises(SurgeryError, match="Too many open files"):
+            write_directory(tmp_path / "d", {f"w{i}": b"1" for i in range(100)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert names(tmp_path) == []
 
 
 def test_litter_of_dead_runs_is_swept_and_that_of_live_ones_is_not(tmp_path):
