@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from surgery.diagnostics import fail
-from surgery.formats.distributed import SUFFIX
+from surgery.formats.distributed import METADATA, SUFFIX
 from surgery.formats.distributed.parts import is_part_name
 from surgery.formats.file import open_file
 from surgery.formats.sharded import Sharded, index_of, shard_names
@@ -23,7 +23,6 @@ _NO_MODEL = re.compile(
     r"(training_args|optimizer|scheduler|scaler|sampler|rng_state|random_states?|custom_checkpoint|trainer_state)"
     r"([_.-].*)?\.(bin|pt|pth|pkl)$"
 )
-_METADATA = ".metadata"
 _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar", ".npz", ".pkl")
 
 
@@ -48,7 +47,7 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
         note = (
             "it is written last: the save was not finished, or the file, whose name begins with a dot, was not copied"
         )
-        message = f"`{name}` holds files of a distributed checkpoint, and no `{_METADATA}` that says what is in them"
+        message = f"`{name}` holds files of a distributed checkpoint, and no `{METADATA}` that says what is in them"
         raise fail("not-a-checkpoint", message, notes=[note])
     shards = {shard for file in files if _INDEX.search(file) for shard in _shards_of(directory / file, name)}
     return directory / the_checkpoint_among([file for file in files if file not in shards], name, present)
@@ -91,9 +90,9 @@ def the_checkpoint_among(files: Sequence[str], name: str, present: Sequence[str]
 
 def _distributed(directory: Path, present: Sequence[str]) -> list[str]:
     """The metadata of distributed checkpoints: one of all ranks, or, where ranks saved on their own, one of each."""
-    if os.path.isfile(directory / _METADATA):
-        return [_METADATA]
-    return [entry for entry in present if entry.startswith("__") and entry.endswith(_METADATA)]
+    if os.path.isfile(directory / METADATA):
+        return [METADATA]
+    return [entry for entry in present if entry.startswith("__") and entry.endswith(METADATA)]
 
 
 def _is_shard(file: str) -> bool:

@@ -9,9 +9,9 @@ from surgery.formats.detect import FORMATS, Format
 from surgery.formats.distributed.metadata import is_metadata
 from surgery.formats.file import File
 from surgery.formats.pickles.arrays import Arrays
-from surgery.formats.pickles.machine import LocatedBytes, Machine, Malformed, Unsupported, reading
+from surgery.formats.pickles.machine import LocatedBytes, Machine, Unsupported, reading
 from surgery.formats.pickles.stream import InFile
-from surgery.formats.pickles.tensors import Tensors
+from surgery.formats.pickles.tensors import Tensors, no_storage
 from surgery.formats.torch_legacy import MAGIC, read_legacy
 
 __all__ = ["Pickled", "read_pickle"]
@@ -46,7 +46,6 @@ def read_pickle(file: File, start: int, tensors: Tensors) -> Any:
     Raises:
         Malformed, Unsupported: it is broken, or holds what cannot be described.
     """
-    stream = InFile(file, start)
     arrays = Arrays(tensors)
     builders = {**tensors.builders, **arrays.builders}
 
@@ -59,12 +58,5 @@ def read_pickle(file: File, start: int, tensors: Tensors) -> Any:
         return read_legacy(inner, tensors.builders, {})
 
     builders["torch.storage", "_load_from_bytes"] = load_from_bytes
-    machine = Machine(stream, builders=builders, finishers=arrays.finishers, persistent=_no_storage)
-    tree = machine.load()
-    if machine.position != stream.size:
-        raise Malformed("bytes follow the pickle")
-    return tree
-
-
-def _no_storage(identifier: Any) -> Any:
-    raise Malformed("the pickle refers to storages, and is in no torch file")
+    machine = Machine(InFile(file, start), builders=builders, finishers=arrays.finishers, persistent=no_storage)
+    return machine.load_last()

@@ -89,9 +89,7 @@ class _Reader:
             finishers=arrays.finishers,
             persistent=storage_maker(self._place, big_endian=self._big_endian()),
         )
-        tree = machine.load()
-        if machine.position != len(content):
-            raise Malformed("bytes follow the pickle")
+        tree = machine.load_last()
         return tree, tensors, tuple(machine.globals)
 
     def _big_endian(self) -> bool:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from surgery.diagnostics import fail
 from surgery.formats.additions import MEMBER
 from surgery.formats.contents import Trait
+from surgery.formats.distributed import METADATA, SUFFIX
+from surgery.formats.distributed.paths import TreePath, name_of
 from surgery.sinks import SINKS
 from surgery.sinks.arrays import is_array
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.dcp_metadata import Saved, metadata_of
-from surgery.sinks.flattening import Flat, Path, flat, name_of
+from surgery.sinks.flattening import Flat, flat
 from surgery.sinks.layout import Block, FileLayout, Layout
 from surgery.sinks.pickling import PickledStorage, Pickler
 from surgery.sinks.torch_archive import TorchArchive, archive_of
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DistributedSink"]
 
-_METADATA = ".metadata"
 _OURS = re.compile(r"(__\d+_\d+\.distcp|(__\d+)?\.metadata)")
 
 
@@ -63,7 +64,7 @@ class DistributedSink(Sink):
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         tree = _flat(tree_of(subject, request), subject, request)
         traits = traits_of(subject, request)
-        files = [_DataFile("__0_0.distcp")]
+        files = [_DataFile(f"__0_0{SUFFIX}")]
         saved: list[Saved] = []
         known: dict[int, Saved] = {}
         for path, value in tree.values:
@@ -74,13 +75,13 @@ class DistributedSink(Sink):
                 continue
             size = 0 if spec is None else spec.nbytes
             if request.shard_size is not None and files[-1].tensors and files[-1].tensors + size > request.shard_size:
-                files.append(_DataFile(f"__0_{len(files)}.distcp"))
+                files.append(_DataFile(f"__0_{len(files)}{SUFFIX}"))
             saved.append(files[-1].save(path, value, Pickler(embed, traits), size, is_tensor=spec is not None))
             known[id(value)] = saved[-1]
         layouts = [file.layout(subject) for file in files]
         if request.provenance:
             layouts.append(_small(MEMBER, request.provenance.encode()))
-        layouts.append(_small(_METADATA, metadata_of(saved)))
+        layouts.append(_small(METADATA, metadata_of(saved)))
         return Layout(tuple(layouts), True, len(subject.entries), _notes(tree.empty))
 
     def replaceable(self, name: str) -> bool:
@@ -103,7 +104,7 @@ def _small(name: str, content: bytes) -> FileLayout:
     return FileLayout(name, len(content), (Block(0, content),), ())
 
 
-def _notes(empty: list[Path]) -> tuple[str, ...]:
+def _notes(empty: list[TreePath]) -> tuple[str, ...]:
     if not empty:
         return ()
     names = listed([name_of(path) for path in empty], 3)
@@ -124,7 +125,7 @@ class _DataFile:
         self._archives: list[TorchArchive] = []
         self._storages: list[PickledStorage] = []
 
-    def save(self, path: Path, value: Any, pickler: Pickler, size: int, *, is_tensor: bool) -> Saved:
+    def save(self, path: TreePath, value: Any, pickler: Pickler, size: int, *, is_tensor: bool) -> Saved:
         """Put a value, with `size` bytes of tensors, behind what is there."""
         pickle = pickler.dump_tensor(value) if is_tensor else pickler.dump(value)
         archive = archive_of(pickle, pickler.storages, self._at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.formats.contents import Placeholder
-from surgery.sinks.flattening import Path, name_of
+from surgery.formats.distributed.paths import TreePath, name_of
 from surgery.sinks.pickling import pickled
 from surgery.tensors.spec import Spec
 
@@ -33,7 +33,7 @@ class Saved:
         file: the name of the file in the directory.
     """
 
-    path: Path
+    path: TreePath
     spec: Spec | None
     file: str
     offset: int

@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from surgery.formats.distributed.paths import TreePath, name_of
 from surgery.limits import exceeded, limits
 
-__all__ = ["Flat", "Path", "flat", "name_of"]
-
-#: the keys of mappings, as text, and the indices of lists on the way to a value
-Path = tuple[str | int, ...]
+__all__ = ["Flat", "flat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,8 @@ class Flat:
         empty: the paths of mappings in which nothing stood.
     """
 
-    values: list[tuple[Path, Any]] = field(default_factory=list)
-    empty: list[Path] = field(default_factory=list)
+    values: list[tuple[TreePath, Any]] = field(default_factory=list)
+    empty: list[TreePath] = field(default_factory=list)
 
 
 def flat(tree: Mapping[Any, Any], is_tensor: Callable[[Any], bool]) -> Flat:
@@ -54,7 +52,7 @@ class _Walk:
         self._terminal: dict[int, bool] = {}
         self._left = limits().entries
 
-    def visit(self, path: Path, value: Any) -> None:
+    def visit(self, path: TreePath, value: Any) -> None:
         if len(path) > limits().depth:
             raise exceeded("depth", f"`{name_of(path[:3])}…`: containers lie too deep, or hold themselves")
         self._left -= 1
@@ -83,12 +81,3 @@ class _Walk:
                 for item in value
             )
         return self._terminal[id(value)]
-
-
-def name_of(path: Path) -> str:
-    """The name under which the value at a path is saved.
-
-    >>> name_of(("optimizer", "param_groups", 0, "lr"))
-    'optimizer.param_groups.0.lr'
-    """
-    return ".".join(map(str, path))

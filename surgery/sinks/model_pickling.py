@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, ClassVar
 
-from surgery.sinks.pickling import STORAGE_TYPES, PickledStorage
+from surgery.sinks.pickling import STORAGE_CLASSES, PickledStorage
 from surgery.tensors.expr import Held, TensorExpr
 from surgery.tensors.spec import Spec
 
@@ -137,12 +137,12 @@ class ModelPickler(_Pickler):  # type: ignore[misc]
             storage = self._by_expr[id(data.expr)] = self._storage(data.expr, spec)
         strides = torch.empty(spec.shape, device="meta").stride()
         args: tuple[Any, ...] = (_Reference(storage), 0, spec.shape, strides, requires_grad, OrderedDict())
-        if spec.dtype.name in STORAGE_TYPES:
+        if spec.dtype.name in STORAGE_CLASSES:
             return torch._utils._rebuild_tensor_v2, args
         return torch._utils._rebuild_tensor_v3, (*args, getattr(torch, spec.dtype.name))
 
     def _storage(self, expr: TensorExpr, spec: Spec) -> PickledStorage:
-        typed = STORAGE_TYPES.get(spec.dtype.name)
+        typed = STORAGE_CLASSES.get(spec.dtype.name)
         numel = spec.numel if typed else spec.nbytes
         made = PickledStorage(str(len(self.storages)), typed or "UntypedStorage", numel, expr)
         self.storages.append(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surgery.diagnostics import SurgeryError, fail
 from surgery.formats.additions import MEMBER
@@ -33,8 +33,6 @@ class ModuleSink(Sink):
     ``torch.load(path, weights_only=False)``, or ``--allow pickle:PATH`` here, and the classes in it have to be
     importable. Its tensors are read without any of that.
     """
-
-    suffixes: ClassVar[tuple[str, ...]] = ()
 
     def check(self, subject: Subject, request: Request) -> None:
         if subject.skeleton is None:

@@ -13,28 +13,18 @@ from typing import Any
 
 from surgery.diagnostics import escape, fail
 from surgery.formats.contents import Blob, Ordered, Placeholder, Storage, Trait
+from surgery.formats.pickles.tensors import STORAGE_TYPES
 from surgery.sinks.arrays import array_parts, is_array
 from surgery.sinks.base import Embed
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec
 
-__all__ = ["STORAGE_TYPES", "PickledStorage", "Pickler", "pickled"]
+__all__ = ["STORAGE_CLASSES", "PickledStorage", "Pickler", "pickled"]
 
 #: dtype -> the class of its storages; all others have untyped ones (torch.storage._new_dtypes)
-STORAGE_TYPES = {
-    "float64": "DoubleStorage",
-    "float32": "FloatStorage",
-    "float16": "HalfStorage",
-    "bfloat16": "BFloat16Storage",
-    "int64": "LongStorage",
-    "int32": "IntStorage",
-    "int16": "ShortStorage",
-    "int8": "CharStorage",
-    "uint8": "ByteStorage",
-    "bool": "BoolStorage",
-    "complex128": "ComplexDoubleStorage",
-    "complex64": "ComplexFloatStorage",
+STORAGE_CLASSES = {
+    dtype.name: name for name, (dtype, _) in STORAGE_TYPES.items() if dtype is not None and name != "UntypedStorage"
 }
 _PROTOCOL = b"\x80\x02"
 
@@ -271,10 +261,10 @@ class Pickler:
     def _rebuilt(self, value: TensorExpr, *, requires_grad: bool) -> None:
         """``_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``, in a storage of its own."""
         spec = value.spec
-        typed = spec.dtype.name in STORAGE_TYPES
+        typed = spec.dtype.name in STORAGE_CLASSES
         self._global("torch._utils", "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3")
         self._out += b"("
-        name = STORAGE_TYPES.get(spec.dtype.name, "UntypedStorage")
+        name = STORAGE_CLASSES.get(spec.dtype.name, "UntypedStorage")
         self._reference(id(value), name, spec.numel if typed else spec.nbytes, value)
         for part in (0, spec.shape, _strides(spec.shape), requires_grad):
             self._save(part)

@@ -6,14 +6,14 @@ the object, the keys of the storages; then for each key the number of elements i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from surgery.diagnostics import fail
 from surgery.formats.additions import RECORD
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import Block, FileLayout, Layout
-from surgery.sinks.pickling import STORAGE_TYPES, Pickler, pickled
+from surgery.sinks.pickling import STORAGE_CLASSES, Pickler, pickled
 from surgery.sinks.tree import check_tree, place, traits_of, tree_of
 
 if TYPE_CHECKING:
@@ -30,13 +30,11 @@ _SYSTEM = {"protocol_version": _VERSION, "little_endian": True, "type_sizes": {"
 class TorchLegacySink(Sink):
     """Writes what torch before 1.6 reads, and every torch since."""
 
-    suffixes: ClassVar[tuple[str, ...]] = ()
-
     def check(self, subject: Subject, request: Request) -> None:
         check_tree(subject, request)
         for key, entry in subject.entries.items():
             name = entry.spec.dtype.name
-            if name not in STORAGE_TYPES:
+            if name not in STORAGE_CLASSES:
                 # torch writes them and cannot read them back
                 message = f"files from before torch 1.6 have no {name}, and `{key}` is of it"
                 raise fail("not-in-this-format", message, request.span, ("`cast` changes it; `format: torch` has it",))

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-__all__ = ["SUFFIX"]
+__all__ = ["METADATA", "SUFFIX"]
 
+#: what the name of the file that says what is where ends with, and is where all ranks save together
+METADATA: Final = ".metadata"
 #: what the names of its data files end with
 SUFFIX: Final = ".distcp"

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from surgery.formats.contents import Placeholder
+from surgery.formats.distributed.paths import TreePath
 from surgery.formats.file import File
 from surgery.formats.pickles.machine import Machine, Malformed, Unsupported
 from surgery.formats.pickles.stream import InFile
-from surgery.formats.pickles.tensors import Tensors
+from surgery.formats.pickles.tensors import Tensors, no_storage
 from surgery.formats.plain_names import is_plain
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.spec import Spec
 
-__all__ = ["Chunk", "Described", "Item", "Path", "TensorItem", "is_metadata", "read_metadata"]
+__all__ = ["Chunk", "Described", "Item", "TensorItem", "is_metadata", "read_metadata"]
 
-#: containers on the way to a value: keys of mappings, and indices of lists
-Path: TypeAlias = tuple[str | int, ...]
 #: how the name of the module with the class ``Metadata`` begins, and how it ends; what is between has changed
 _MODULES = (b"torch.distributed.", b"checkpoint.metadata")
 _DIMENSIONS = 64
@@ -67,7 +66,7 @@ class Described:
 
     entries: Mapping[str, TensorItem | None]
     items: Mapping[tuple[str, tuple[int, ...] | None], Item]
-    paths: Mapping[str, Path]
+    paths: Mapping[str, TreePath]
 
 
 def is_metadata(file: File) -> bool:
@@ -82,12 +81,9 @@ def read_metadata(file: File) -> Described:
     Raises:
         Malformed, Unsupported: it is damaged, or describes what cannot be read.
     """
-    stream = InFile(file)
     builders = {**Tensors().builders, ("torch", "Size"): _size}
-    machine = Machine(stream, builders=builders, finishers={}, persistent=_no_storage)
-    fields = _fields(machine.load(), "Metadata")
-    if machine.position != stream.size:
-        raise Malformed("bytes follow the pickle")
+    machine = Machine(InFile(file), builders=builders, finishers={}, persistent=no_storage)
+    fields = _fields(machine.load_last(), "Metadata")
     entries = {_text(name): _entry(_text(name), value) for name, value in _pairs(fields, "state_dict_metadata")}
     return Described(entries, _items(fields), _paths(fields, entries))
 
@@ -152,9 +148,9 @@ def _item(name: str, fields: Mapping[str, Any]) -> Item:
     return Item(file, offset, length)
 
 
-def _paths(fields: Mapping[str, Any], entries: Mapping[str, Any]) -> dict[str, Path]:
+def _paths(fields: Mapping[str, Any], entries: Mapping[str, Any]) -> dict[str, TreePath]:
     """Where each name stood; a state dict that was not flattened when it was saved has its names alone."""
-    paths: dict[str, Path] = {name: (name,) for name in entries}
+    paths: dict[str, TreePath] = {name: (name,) for name in entries}
     if fields.get("planner_data") is None:
         return paths
     for name, path in _pairs(fields, "planner_data"):
@@ -197,7 +193,3 @@ def _sizes(value: Any) -> tuple[int, ...]:
     if not good or not all(type(number) is int and 0 <= number < _LARGEST for number in value):
         raise Malformed("a shape or an offset in it is none that can be")
     return tuple(value)
-
-
-def _no_storage(identifier: Any) -> Any:
-    raise Malformed("the pickle refers to storages, and is in no torch file")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from surgery.formats.distributed.metadata import Path
+from surgery.formats.distributed.paths import TreePath, name_of
 from surgery.formats.file import File
 from surgery.formats.pickles.machine import Malformed
 from surgery.limits import exceeded, limits
@@ -21,7 +21,7 @@ class _Container(dict[str | int, Any]):
     """A container that paths lead through: a mapping, or a list by its indices."""
 
 
-def nested(file: File, values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
+def nested(file: File, values: Iterable[tuple[TreePath, Any]]) -> dict[str, Any]:
     """The mapping in which each value stands at its path.
 
     Raises:
@@ -31,14 +31,14 @@ def nested(file: File, values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
     root = _Container()
     for path, value in values:
         if len(path) > limits().depth:
-            raise exceeded("depth", f"`{file.name}`: `{_shown(path)}` lies too deep", needed=len(path))
+            raise exceeded("depth", f"`{file.name}`: `{name_of(path)}` lies too deep", needed=len(path))
         node = root
         for key in path[:-1]:
             node = node.setdefault(key, _Container())
             if type(node) is not _Container:
-                raise Malformed(f"the path of `{_shown(path)}` leads into something else")
+                raise Malformed(f"the path of `{name_of(path)}` leads into something else")
         if path[-1] in node:
-            raise Malformed(f"two entries stand at `{_shown(path)}`")
+            raise Malformed(f"two entries stand at `{name_of(path)}`")
         node[path[-1]] = value
     places = sum(_length(container) for container in _containers(root))
     if places > limits().entries:
@@ -70,7 +70,3 @@ def _finished(node: Any) -> Any:
     if length:
         return [_finished(node.get(index)) for index in range(length)]
     return {key: _finished(value) for key, value in node.items()}
-
-
-def _shown(path: Path) -> str:
-    return ".".join(map(str, path))

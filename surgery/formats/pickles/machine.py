@@ -132,6 +132,17 @@ class Machine:
         except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise Malformed(f"the pickle is damaged at byte {self.position}") from error
 
+    def load_last(self) -> Any:
+        """The object of the next pickle, behind which nothing stands.
+
+        Raises:
+            Malformed: it is broken, or something stands there.
+        """
+        found = self.load()
+        if self.position != self._stream.size:
+            raise Malformed("bytes follow the pickle")
+        return found
+
     def _run(self, opcodes: Sequence[Callable[[Machine], None]]) -> None:
         """Execute opcodes up to the end of the pickle.
 

@@ -18,7 +18,7 @@ from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import ByteRange, Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec, format_bytes
 
-__all__ = ["STORAGE_TYPES", "Tensors", "storage_maker", "view"]
+__all__ = ["STORAGE_TYPES", "Tensors", "no_storage", "storage_maker", "view"]
 
 #: class of a storage -> dtype and size of an element; torch.storage._storage_type_to_dtype_map
 STORAGE_TYPES: dict[str, tuple[DType | None, int]] = {
@@ -218,6 +218,11 @@ def _ordered(*args: Any) -> Ordered:
 def _uninitialised(*args: Any) -> Any:
     """``torch.Tensor(4000)`` makes four thousand elements of whatever was in memory."""
     raise Malformed("the pickle asks for a tensor without data (`torch.Tensor(...)`), which would be arbitrary memory")
+
+
+def no_storage(identifier: Any) -> Any:
+    """What stands for a storage where there is none."""
+    raise Malformed("the pickle refers to storages, and is in no torch file")
 
 
 def storage_maker(place: Callable[[str, int], ByteRange], *, big_endian: bool = False) -> Callable[[Any], Storage]:
