@@ -18,9 +18,6 @@ from surgery.tensors.expr import Stored, Strided, TensorExpr
 
 __all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
 
-#: what each thread gathers before it writes
-_BUFFER = WINDOW
-
 
 def cost_of(plan: Plan, provenance: str = "") -> Cost:
     """The cost of a plan: of writing its outputs with a record, or, where it has none, of a result in memory."""
@@ -46,8 +43,8 @@ def cost_of_layouts(layouts: Iterable[Layout]) -> Cost:
         tasks = tasks_of(made)
         read += sum(expr.spec.nbytes for expr in copied) + _read(made, [task.members for task in tasks])
         peak = max(peak, _together([task.memory for task in tasks]))
-    # scratch memory is lent in steps
-    each = _BUFFER + min(STEP, peak)
+    # each thread gathers a window before it writes; scratch memory is lent in steps
+    each = WINDOW + min(STEP, peak)
     return Cost(read, sum(file.size for file in files), peak + workers() * each if files else 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from surgery.diagnostics import fail
@@ -47,7 +48,7 @@ def materialise(
     exprs = [entries[key].expr for key in named]
     with SourceFiles(sizes) as files:
         collector = _Collector(named, [entries[key] for key in named], files, share=share)
-        jobs = [Job(lambda m=task.members: collector.run(m), task.memory) for task in tasks_in_memory(exprs)]  # type: ignore[misc]
+        jobs = [Job(partial(collector.run, task.members), task.memory) for task in tasks_in_memory(exprs)]
         with one_thread_each():
             run_jobs(jobs)
         files.refuse_written()

@@ -91,11 +91,9 @@ def _draft(target: Target) -> Draft:
 
 
 def _open_files(draft: Draft, layout: Layout, target: Target) -> list[OpenFile]:
-    found = []
-    for file in layout.files:
-        descriptor = draft.create(file.name) if isinstance(draft, DirectoryDraft) else draft.descriptor  # type: ignore[attr-defined]
-        found.append(OpenFile(file, descriptor, target.path / file.name, target.request.span))
-    return found
+    return [
+        OpenFile(file, draft.create(file.name), target.path / file.name, target.request.span) for file in layout.files
+    ]
 
 
 def _written(target: Target, layout: Layout) -> Written:

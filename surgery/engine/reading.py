@@ -14,7 +14,7 @@ from typing import Self
 from surgery.diagnostics import SurgeryError, fail
 from surgery.tensors.expr import ByteRange
 
-__all__ = ["SourceFiles", "damaged", "shrunk"]
+__all__ = ["SourceFiles", "damaged"]
 
 #: the most that one call reads, so that an interruption is not kept waiting
 _PIECE = 64 << 20
@@ -82,16 +82,31 @@ class SourceFiles:
         assert len(view) == piece.length, "a range is read whole"
         if piece.record is not None:
             self.check(piece.record)
-        descriptor = self.descriptor(piece.path)
-        at, crc = 0, 0
-        while at < piece.length:
-            window = view[at : at + (_PIECE if piece.crc is None else _STEP)]
-            count = pread_into(descriptor, window, piece.offset + at, piece.path)
-            if piece.crc is not None:
-                crc = zlib.crc32(window[:count], crc)
-            at += count
+        crc = self.read_part(piece, 0, view, summed=piece.crc is not None)
         if piece.crc is not None and crc != piece.crc:
             raise damaged(piece)
+
+    def read_part(self, piece: ByteRange, start: int, view: memoryview, *, summed: bool, crc: int = 0) -> int:
+        """Fill `view` with the bytes of a range from its byte `start`, and compare them with nothing.
+
+        Args:
+            summed: whether the CRC-32 is wanted.
+            crc: that of what was read before.
+
+        Returns:
+            The CRC-32 of what was read before and of these bytes; `crc` where it is not wanted.
+
+        Raises:
+            SurgeryError: code ``source-changed``.
+        """
+        descriptor, offset = self.descriptor(piece.path), piece.offset + start
+        while view:
+            window = view[: _STEP if summed else _PIECE]
+            count = _read_into(descriptor, window, offset, piece.path)
+            if summed:
+                crc = zlib.crc32(window[:count], crc)
+            view, offset = view[count:], offset + count
+        return crc
 
     def read_all(self, ranges: Iterable[ByteRange], view: memoryview) -> None:
         """Fill `view` with the bytes of `ranges`, one after the other, as `read_into` does."""
@@ -110,14 +125,11 @@ class SourceFiles:
         for piece in ranges:
             if piece.record is not None:
                 self.check(piece.record)
-            descriptor = self.descriptor(piece.path)
             at, crc = 0, 0
             while at < piece.length:
                 window = buffer[filled : filled + piece.length - at]
-                count = pread_into(descriptor, window, piece.offset + at, piece.path)
-                if piece.crc is not None:
-                    crc = zlib.crc32(window[:count], crc)
-                at, filled = at + count, filled + count
+                crc = self.read_part(piece, at, window, summed=piece.crc is not None, crc=crc)
+                at, filled = at + len(window), filled + len(window)
                 if filled == len(buffer):
                     yield buffer
                     filled = 0
@@ -137,12 +149,9 @@ class SourceFiles:
         with guard:
             if record in self._sound:
                 return
-            descriptor, memory = self.descriptor(record.path), memoryview(bytearray(_STEP))
-            at, crc = 0, 0
-            while at < record.length:
-                window = memory[: record.length - at]
-                count = pread_into(descriptor, window, record.offset + at, record.path)
-                at, crc = at + count, zlib.crc32(window[:count], crc)
+            memory, crc = memoryview(bytearray(_STEP)), 0
+            for at in range(0, record.length, _STEP):
+                crc = self.read_part(record, at, memory[: record.length - at], summed=True, crc=crc)
             if crc != record.crc:
                 raise damaged(record)
             self._sound.add(record)
@@ -170,7 +179,7 @@ class SourceFiles:
         self.close()
 
 
-def pread_into(descriptor: int, window: memoryview, offset: int, path: str) -> int:
+def _read_into(descriptor: int, window: memoryview, offset: int, path: str) -> int:
     """Read at least one byte from `offset` into `window`; how many.
 
     Raises:
@@ -181,13 +190,8 @@ def pread_into(descriptor: int, window: memoryview, offset: int, path: str) -> i
     except OSError as error:
         raise fail("source-changed", f"`{path}` cannot be read: {error.strerror}", cause=error) from error
     if count == 0:
-        raise shrunk(path, offset)
+        raise fail("source-changed", f"`{path}` ends at byte {offset} now: it was cut while it was read")
     return count
-
-
-def shrunk(path: str, offset: int) -> SurgeryError:
-    """The error about a file that ends where data should be."""
-    return fail("source-changed", f"`{path}` ends at byte {offset} now: it was cut while it was read")
 
 
 def damaged(piece: ByteRange) -> SurgeryError:

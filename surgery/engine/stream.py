@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from surgery.engine.checksum import combine
 from surgery.engine.evaluation import Failure
@@ -13,7 +14,7 @@ from surgery.engine.flow import contents, needs_torch
 from surgery.engine.leaves import bytes_of_tensor
 from surgery.engine.parts import Copy, Part, windows
 from surgery.engine.pool import Job, run_jobs
-from surgery.engine.reading import SourceFiles, pread_into
+from surgery.engine.reading import SourceFiles
 from surgery.engine.scratch import Scratches
 from surgery.engine.sharing import Sharing
 from surgery.engine.space import OpenFile, check_space
@@ -29,8 +30,6 @@ from surgery.tensors.expr import ByteRange, Stored
 
 __all__ = ["write_files"]
 
-#: what is read at a time where a checksum is wanted, so that it is still in the processor's cache
-_STEP = 1 << 20
 #: how many windows ahead the disk is told what will be read
 _AHEAD = 6
 
@@ -82,15 +81,15 @@ class _Writer:
         made = [(n, t) for n, t in enumerate(self._file.layout.tensors) if not isinstance(t.expr, Stored)]
         for task in tasks_of([tensor.expr for _, tensor in made]):
             members = [made[number] for number in task.members]
-            yield Job(lambda task=task, members=members: self._compute(task, members), task.memory)  # type: ignore[misc]
+            yield Job(partial(self._compute, task, members), task.memory)
         for record in self._records():
-            yield Job(lambda record=record: self._means.files.check(record))  # type: ignore[misc]
+            yield Job(partial(self._means.files.check, record))
         gathered = list(windows(self._parts, WINDOW))
         for number, window in enumerate(gathered):
             coming = gathered[number + _AHEAD] if number + _AHEAD < len(gathered) else ()
-            yield Job(lambda window=window, coming=coming: self._gather(window, coming))  # type: ignore[misc]
+            yield Job(partial(self._gather, window, coming))
         for window in windows(self._shared, WINDOW):
-            yield Job(lambda window=window: self._look(window))  # type: ignore[misc]
+            yield Job(partial(self._look, window))
 
     def _records(self) -> set[ByteRange]:
         """The records with a checksum of which parts are copied."""
@@ -178,15 +177,8 @@ class _Writer:
 
     def _read(self, copy: Copy, start: int, view: memoryview) -> None:
         """Read a part of a range, and note its checksum if anybody needs it."""
-        path, source = copy.piece.path, self._means.files.descriptor(copy.piece.path)
         wanted = self._summed or copy.piece.crc is not None
-        at = crc = 0
-        while at < len(view):
-            window = view[at : at + _STEP] if wanted else view[at:]
-            count = pread_into(source, window, copy.piece.offset + start + at, path)
-            if wanted:
-                crc = zlib.crc32(window[:count], crc)
-            at += count
+        crc = self._means.files.read_part(copy.piece, start, view, summed=wanted)
         if wanted:
             copy.parts[start] = (crc, len(view))
 

@@ -84,6 +84,10 @@ class Draft:
                 os.mkdir(parent)
                 self._made.append(parent)
 
+    def create(self, name: str) -> int:
+        """A file of the draft, open for reading and writing. A draft that is one file has that one alone."""
+        raise NotImplementedError
+
     def divert(self, target: Path) -> None:
         """Let the draft get another name, of the same directory, when it is published."""
         assert target.parent == self.shown.parent, "a draft stays in its directory"
@@ -153,6 +157,9 @@ class FileDraft(Draft):
     def _create(self, path: Path) -> int:
         return _create(path)
 
+    def create(self, name: str) -> int:
+        return self.descriptor
+
     def _finish(self) -> None:
         if self.overwrite:
             _inherit(self.descriptor, self.target)
@@ -177,7 +184,7 @@ class FileDraft(Draft):
 
 
 class DirectoryDraft(Draft):
-    """A directory of files that is being written; `create` opens a file in it.
+    """A directory of files that is being written, each made by `create`.
 
     Args:
         replaceable: whether a file of a directory that is replaced may go. One that may not is an error, so that
@@ -203,7 +210,6 @@ class DirectoryDraft(Draft):
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def create(self, name: str) -> int:
-        """A new file of the directory, open for reading and writing."""
         with output_errors(self.shown, self._span):
             self._open[name] = _create(self.path / name)
         return self._open[name]
