@@ -34,13 +34,14 @@ class Chosen:
 
 
 def select_modules(rules: Sequence[Rule], subject: Subject, context: Context, *, nested: bool) -> list[Chosen]:
-    """The modules that the rules select, each once, in the order of the model; the root is never selected.
+    """The modules that the rules select, each once, in the order of the model.
 
-    Without `nested`, modules below one that is selected are left out. Of a bare state dict, whatever keys stand below
-    counts as a module. Rules that select nothing, and counts that are off, are reported.
+    Without `nested`, modules below one that is selected are left out, and the root is not selected. Of a bare state
+    dict, whatever keys stand below counts as a module. What a guard asks of a module is of its ``weight``. Rules that
+    select nothing, and counts that are off, are reported.
     """
-    groups = _paths_by_module(subject)
-    names = [path for paths in groups for path in paths]
+    groups = _paths_by_module(subject, root=nested)
+    names = [path for paths in groups for path in paths if path]
     choices = [Choice(rule, rule.left) for rule in rules]
     chosen = RuleSet(choices, names, context, types=type_test(subject), exact=True)
     found: list[Chosen] = []
@@ -50,7 +51,8 @@ def select_modules(rules: Sequence[Rule], subject: Subject, context: Context, *,
             segments = split_key(path)
             if not nested and any(segments[:depth] in taken for depth in range(1, len(segments))):
                 continue
-            first = chosen.first(path, Facts(path, None, None))
+            weight = subject.entries.get(f"{path}.weight")
+            first = chosen.first(path, Facts(path, weight.spec if weight else None, None))
             if first is not None:
                 found.append(Chosen(first[0], paths, path))
                 taken.update(map(split_key, paths))
@@ -59,12 +61,12 @@ def select_modules(rules: Sequence[Rule], subject: Subject, context: Context, *,
     return found
 
 
-def _paths_by_module(subject: Subject) -> list[tuple[str, ...]]:
-    """The paths of each module but the root, in the order of their first ones."""
+def _paths_by_module(subject: Subject, *, root: bool) -> list[tuple[str, ...]]:
+    """The paths of each module, in the order of their first ones; that of the root, where it is wanted, is empty."""
     if subject.skeleton is None:
         return [(path,) for path in dict.fromkeys(path for key in subject.entries for path in prefixes(key))]
     modules = subject.skeleton.modules
     groups: dict[int, list[str]] = {}
     for path, module in modules.items():
         groups.setdefault(id(module), []).append(path)
-    return [tuple(paths) for paths in groups.values() if "" not in paths]
+    return [tuple(paths) for paths in groups.values() if root or "" not in paths]

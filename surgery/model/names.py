@@ -18,7 +18,7 @@ from torch import nn
 from surgery.diagnostics import Span, fail
 from surgery.suggest import did_you_mean
 
-__all__ = ["layer_class", "named_class", "register_layer", "type_names"]
+__all__ = ["layer_class", "model_class", "named_class", "register_layer", "type_names"]
 
 SomeModule = TypeVar("SomeModule", bound=type[nn.Module])
 
@@ -72,6 +72,12 @@ def layer_class(name: str) -> type[nn.Module] | None:
     if prefix:
         tables = [_torch_layers] if "nn." in prefix else [_vision_layers]
     return next((found for table in tables if (found := table().get(bare)) is not None), None)
+
+
+@cache
+def model_class(name: str) -> type[nn.Module] | None:
+    """The class of whole models of torchvision, as ``[Type]`` may ask for them: ``GoogLeNet``; or None."""
+    return _classes_of(importlib.import_module("torchvision.models")).get(name)
 
 
 def type_names() -> list[str]:

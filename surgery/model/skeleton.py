@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from surgery.diagnostics import fail
 from surgery.model.building import Build, build, walk
-from surgery.model.names import layer_class, type_names
+from surgery.model.names import layer_class, model_class, type_names
 from surgery.suggest import did_you_mean
 
 __all__ = ["Skeleton", "Slot"]
@@ -78,9 +78,9 @@ class Skeleton:
         return {name: tuple(classes) for name, classes in found.items()}
 
     def classes(self, name: str) -> tuple[type, ...]:
-        """The classes that a type name stands for: those of the model, and that of the layer of this name."""
-        layer = layer_class(name)
-        return (*self._types.get(name, ()), *((layer,) if layer is not None else ()))
+        """The classes that a type name stands for: those in the model, and that of a layer or model of this name."""
+        known = layer_class(name) or model_class(name)
+        return (*self._types.get(name, ()), *((known,) if known is not None else ()))
 
     def unknown_type(self, name: str) -> str | None:
         """What to say of a type name that means nothing; None where it has a meaning."""

@@ -49,6 +49,9 @@ class _Weights(Kind):
             value = reader.scalar(node)
             if value is None or value is OPEN:
                 return value
+            if value == "null":
+                # the value of a parameter, which is text
+                return None
             if isinstance(value, str) and _NAME.fullmatch(value):
                 return Word(value, node.text.span(0, len(node.text.value)))
             del reader.diagnostics[before:]

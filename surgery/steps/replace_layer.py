@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.fields import main, rules
-from surgery.lang.expression import Name
+from surgery.lang.expression import Name, Parameter, walk
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
 from surgery.planning.pipeline import bind_operation
@@ -44,10 +44,11 @@ class ReplaceLayer(Step):
     rules: tuple[Rule, ...] = main(rules("layer"))
 
     def check(self) -> Iterable[Diagnostic]:
-        """Operations behind ``with`` that do not exist."""
+        """Operations behind ``with`` that do not exist; one that waits for a parameter is left open."""
         for rule in self.rules:
             carry = rule.right.carry
-            if carry is not None and carry.name not in ("old", "overlap"):
+            waits = carry is not None and any(isinstance(node, Parameter) for node in walk(carry))
+            if carry is not None and carry.name not in ("old", "overlap") and not waits:
                 try:
                     bind_operation(carry, rule)
                 except SurgeryError as error:

@@ -23,8 +23,9 @@ __all__ = ["Set"]
 class Set(Step):
     """Set attributes of the selected modules: numbers, texts and the like that are there already.
 
-    A rule ends at the line end. The new value is of the old one's type, or None. Tensors, modules and methods cannot be
-    set: `replace_layer`, `init` and `load` are for those, and `mode` for `training`.
+    `**[Type]` selects the model itself too, where it is of that class. A rule ends at the line end. The new value is of
+    the old one's type, or None. Tensors, modules and methods cannot be set: `replace_layer`, `init` and `load` are for
+    those, and `mode` for `training`.
     """
 
     example: ClassVar[str] = 'set: "**[BatchNorm2d] -> eps=1e-3, momentum=0.01"'
@@ -56,7 +57,7 @@ class Set(Step):
                 try:
                     before = getattr(edited.modules[one.path], name, None)
                     set_attribute(edited.modules[one.path], name, _value(expression))
-                    action = f"{one.path}: {name} {before!r} -> {_value(expression)!r}"
+                    action = f"{one.path or 'the model'}: {name} {before!r} -> {_value(expression)!r}"
                     context.modules.append(Touch("set", action, rule.span))
                 except AttributeProblem as problem:
                     if (one.rule, name) not in said:
@@ -65,7 +66,8 @@ class Set(Step):
                         span = (
                             rule.span_of(expression.at) if problem.of_value else rule.span_of_name(name, expression.at)
                         )
-                        context.report("attribute", f"`{one.path}`: {problem}", span, notes)
+                        where = f"`{one.path}`" if one.path else "the model"
+                        context.report("attribute", f"{where}: {problem}", span, notes)
         return subject.replace(skeleton=edited)
 
 

@@ -159,6 +159,12 @@ def test_initial_values_are_torchvisions_own(name: str) -> None:
     assert str(made) == str(theirs)
 
 
+def test_a_parameter_may_say_null() -> None:
+    params = {"weights": {"type": "string", "default": "DEFAULT"}}
+    recipe = surgery.load({"params": params, "source": {"torchvision": "squeezenet1_1", "weights": "$weights"}})
+    assert recipe.plan(weights="null").subject.entries
+
+
 def test_a_checkpoint_must_fit_exactly(tmp_path: Path) -> None:
     state = shaken(real("resnet18"))
     file = tmp_path / "weights.safetensors"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 import surgery
@@ -47,6 +48,19 @@ class TestSet:
         assert made.conv.padding == (1, 1)
         assert net.bn.eps == 1e-5
         assert surgery.set(net, "bn -> eps=0").bn.eps == 0
+
+    def test_the_model_itself(self) -> None:
+        model = torchvision.models.GoogLeNet(init_weights=False, transform_input=True, aux_logits=False)
+        assert surgery.set(model, "**[GoogLeNet] -> transform_input=False").transform_input is False
+        assert model.transform_input is True
+        with pytest.raises(SurgeryError, match="the model: a GoogLeNet has no attribute `transform`"):
+            surgery.set(model, "**[GoogLeNet] -> transform=False")
+
+    def test_a_class_of_torchvision_that_is_not_there(self, net: Net) -> None:
+        rule = "**[GoogLeNet|Inception3] -> transform_input=False"
+        assert isinstance(surgery.set(net, f"optional {rule}"), Net)
+        with pytest.raises(SurgeryError, match="this rule selects nothing"):
+            surgery.set(net, rule)
 
     def test_mistakes(self, net: Net, golden: Callable[[str, str], None]) -> None:
         rules = [

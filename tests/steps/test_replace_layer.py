@@ -162,6 +162,32 @@ def test_types_and_shared_modules(net: Net) -> None:
     assert by_its_other_name.act is by_its_other_name.again
 
 
+def test_a_guard_asks_of_the_weight(net: Net) -> None:
+    made = operated(net, "**[Conv2d] if shape[1] == 3 -> Conv2d(4, ...), **[Conv2d] if ndim == 4 -> Identity()")
+    assert made.conv1.in_channels == 4
+    assert [type(layer).__name__ for layer in (made.body[0], made.body[2][0])] == ["Identity"] * 2
+    state = {"a.weight": torch.zeros(5, 2), "b.weight": torch.zeros(5, 3), "b.bias": torch.zeros(5)}
+    made = surgery.replace_layer(state, "* if shape[1] == 3 -> Linear(3, 7)")
+    assert {key: tuple(tensor.shape) for key, tensor in made.items()} == {
+        "a.weight": (5, 2),
+        "b.weight": (7, 3),
+        "b.bias": (7,),
+    }
+
+
+def test_a_guard_without_an_answer(net: Net) -> None:
+    with pytest.raises(SurgeryError, match=r"guard.*for the key `act`"):
+        plan_of(net, "* if shape[0] == 8 -> Identity()")
+
+
+def test_an_operation_may_wait_for_a_parameter(net: Net) -> None:
+    steps = [{"replace_layer": "conv1 -> Conv2d($n, ...) with adapt_channels($n)"}]
+    recipe = surgery.load({"params": {"n": {"type": "integer"}}, "steps": steps})
+    assert recipe.run(model=net, n=6).model.conv1.weight.shape == (8, 6, 3, 3)
+    with pytest.raises(SurgeryError, match="no operation `adapt`"):
+        surgery.load({"steps": [{"replace_layer": "conv1 -> Conv2d(4, ...) with adapt(4)"}]})
+
+
 def test_modules_below_a_replaced_one_are_left_out(net: Net) -> None:
     made = operated(net, "body -> Sequential(Conv2d(8, 8, 1)), **[SiLU] -> ReLU()")
     assert [type(module).__name__ for module in made.body] == ["Conv2d"]
