@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from surgery.engine.pages import pages
 from surgery.engine.pool import BUDGET
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Scratches:
 
     def _found(self, nbytes: int) -> Array | None:
         """Memory that is kept, or new; None where there is not so much, for the task may need less than it might."""
+        import numpy
+
         with self._lock:
             self._lent += nbytes
             for number, memory in enumerate(self._kept):
@@ -77,7 +79,7 @@ class Scratches:
                     return self._kept.pop(number)
             self._drop()
         with suppress(OSError, OverflowError):
-            return _mapped(nbytes)
+            return numpy.frombuffer(pages(nbytes), numpy.uint8, nbytes)
         return None
 
     def _drop(self) -> None:
@@ -89,18 +91,3 @@ class Scratches:
 def _rounded(nbytes: int) -> int:
     """Sizes that are about the same as one size: multiples of `STEP`, or below it powers of two."""
     return -(-nbytes // STEP) * STEP if nbytes > STEP else 1 << max(0, nbytes - 1).bit_length()
-
-
-def _mapped(nbytes: int) -> Array:
-    """Memory that goes back to the system when it is let go of, as what comes from `malloc` may not.
-
-    Its pages are there when they are first touched, and not before; large ones, where the system has them.
-    """
-    import numpy
-
-    memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    advice = getattr(mmap, "MADV_HUGEPAGE", None)
-    if advice is not None:
-        with suppress(OSError):
-            memory.madvise(advice)
-    return numpy.frombuffer(memory, numpy.uint8, nbytes)

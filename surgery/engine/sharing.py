@@ -6,17 +6,16 @@ lay out large tensors accordingly (`surgery.sinks.blocks`). Btrfs, XFS, bcachefs
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import struct
 
+from surgery.files.failures import UNAVOIDABLE
+from surgery.sinks.blocks import BLOCK
+
 __all__ = ["Sharing"]
 
-_BLOCK = 4096
 _FICLONERANGE = 0x4020940D
-#: errors that no other way of copying would avoid
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 #: below this, sharing saves nothing
 _WORTH = 1 << 16
 
@@ -35,9 +34,9 @@ class Sharing:
         Raises:
             OSError: the target's file system is full, or fails.
         """
-        before = -to % _BLOCK
-        blocks = (length - before) // _BLOCK * _BLOCK
-        if (offset - to) % _BLOCK or blocks < _WORTH:
+        before = -to % BLOCK
+        blocks = (length - before) // BLOCK * BLOCK
+        if (offset - to) % BLOCK or blocks < _WORTH:
             return 0, 0
         pair = (os.fstat(source).st_dev, os.fstat(target).st_dev)
         if pair in self._separate:
@@ -45,7 +44,7 @@ class Sharing:
         try:
             fcntl.ioctl(target, _FICLONERANGE, struct.pack("qQQQ", source, offset + before, blocks, to + before))
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in UNAVOIDABLE:
                 raise
             self._separate.add(pair)
             return 0, 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 
+from surgery.engine.pages import pages
 from surgery.files.writer import BLOCK
 
 __all__ = ["WINDOW", "Window"]
@@ -19,10 +19,7 @@ class Window:
     """`WINDOW` bytes of memory, used again and again."""
 
     def __init__(self) -> None:
-        kept = mmap.mmap(-1, WINDOW + BLOCK + _LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        advice = getattr(mmap, "MADV_HUGEPAGE", None)
-        if advice is not None:
-            kept.madvise(advice)
+        kept = pages(WINDOW + BLOCK + _LARGE_PAGE)
         address = ctypes.addressof(ctypes.c_char.from_buffer(kept))
         self._memory = memoryview(kept)[-address % _LARGE_PAGE :]
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import sys
 from collections.abc import Callable
 from functools import cache
 
-__all__ = ["allocate"]
+from surgery.files.failures import UNAVOIDABLE
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+__all__ = ["allocate"]
 
 
 @cache
@@ -34,5 +33,5 @@ def allocate(descriptor: int, offset: int, length: int) -> None:
         return
     if function(ctypes.c_int(descriptor), ctypes.c_int(0), ctypes.c_int64(offset), ctypes.c_int64(length)):
         code = ctypes.get_errno()
-        if code in _FULL:
+        if code in UNAVOIDABLE:
             raise OSError(code, os.strerror(code))

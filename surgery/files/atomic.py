@@ -66,14 +66,14 @@ class Draft:
     def _begin(self) -> None:
         """Make the temporary file or directory, locked."""
         while True:
-            self._open[""] = self._create(self.path)
+            self._open[""] = self._make(self.path)
             hold(self._open[""])
             if still_named(self._open[""], self.path):
                 return
             os.close(self._open.pop(""))
             self.path = self.target.parent / temporary_name()
 
-    def _create(self, path: Path) -> int:
+    def _make(self, path: Path) -> int:
         raise NotImplementedError
 
     def _make_parents(self) -> None:
@@ -154,8 +154,8 @@ class FileDraft(Draft):
     def _examine(self) -> None:
         check_file(self.shown, self.overwrite, self._span)
 
-    def _create(self, path: Path) -> int:
-        return _create(path)
+    def _make(self, path: Path) -> int:
+        return _new_file(path)
 
     def create(self, name: str) -> int:
         return self.descriptor
@@ -205,13 +205,13 @@ class DirectoryDraft(Draft):
     def _examine(self) -> None:
         check_directory(self.shown, self.overwrite, self._replaceable, self._span)
 
-    def _create(self, path: Path) -> int:
+    def _make(self, path: Path) -> int:
         os.mkdir(path)
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def create(self, name: str) -> int:
         with output_errors(self.shown, self._span):
-            self._open[name] = _create(self.path / name)
+            self._open[name] = _new_file(self.path / name)
         return self._open[name]
 
     def _finish(self) -> None:
@@ -258,7 +258,7 @@ class DirectoryDraft(Draft):
             os.close(old)
 
 
-def _create(path: Path) -> int:
+def _new_file(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 

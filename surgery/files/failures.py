@@ -9,13 +9,15 @@ from pathlib import Path
 
 from surgery.diagnostics import Span, SurgeryError, fail
 
-__all__ = ["output_errors", "write_error"]
+__all__ = ["UNAVOIDABLE", "output_errors", "write_error"]
 
 _NO_SPACE = {
     errno.ENOSPC: "the file system is full",
     errno.EDQUOT: "the quota is used up",
     errno.EFBIG: "the file would be larger than this process or file system may write",
 }
+#: errors that no other way of writing would avoid
+UNAVOIDABLE = (*_NO_SPACE, errno.EIO)
 
 
 def write_error(error: OSError, path: Path, span: Span | None = None) -> SurgeryError:

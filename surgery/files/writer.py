@@ -15,7 +15,7 @@ from contextlib import suppress
 from surgery.files.allocation import allocate
 from surgery.files.writeback import begin_writeback
 
-__all__ = ["BLOCK", "DIRECT_FILE", "FileWriter"]
+__all__ = ["BLOCK", "DIRECT_FILE", "FileWriter", "write_all"]
 
 #: direct pieces begin and end at multiples of this, in the file and in memory
 BLOCK = 4096
@@ -60,11 +60,8 @@ class FileWriter:
         self._write(view[done:], offset + done)
 
     def _write(self, view: memoryview, offset: int) -> None:
-        begin, length = offset, len(view)
-        while view:
-            count = os.pwrite(self._descriptor, view[:_STEP], offset)
-            view, offset = view[count:], offset + count
-        begin_writeback(self._descriptor, begin, length)
+        write_all(self._descriptor, view, offset)
+        begin_writeback(self._descriptor, offset, len(view))
 
     def _write_directly(self, view: memoryview, offset: int) -> int:
         """How many bytes could be written past the cache: all of them as a rule."""
@@ -84,6 +81,17 @@ class FileWriter:
         if self._direct is not None:
             os.close(self._direct)
             self._direct = None
+
+
+def write_all(descriptor: int, view: memoryview, offset: int) -> None:
+    """Write all of `view` at `offset`, through the page cache.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    while view:
+        count = os.pwrite(descriptor, view[:_STEP], offset)
+        view, offset = view[count:], offset + count
 
 
 def _reopened(descriptor: int) -> int | None:

@@ -46,13 +46,10 @@ class Finite(Op):
         wide = values.float() if values.is_floating_point() and values.element_size() == 1 else values
         finite = torch.isfinite(wide)
         if not bool(finite.all()):
-            raise self._failure(wide, finite)
+            wrong = (~finite).nonzero()
+            first = tuple(int(index) for index in wrong[0])
+            raise self.failure(len(wrong), wide.numel(), first, wide[first].item())
         return [values]
-
-    def _failure(self, values: Tensor, finite: Tensor) -> Exception:
-        wrong = (~finite).nonzero()
-        first = tuple(int(index) for index in wrong[0])
-        return self.failure(len(wrong), values.numel(), first, values[first].item())
 
     def failure(self, count: int, total: int, first: tuple[int, ...], value: float) -> Exception:
         """The error about `count` of `total` values, the first of which stands at `first`."""

@@ -42,12 +42,11 @@ class Solved:
     @property
     def keeps_order(self) -> bool:
         """Whether the elements of the result are those of the input in the same order."""
-        left, right = ([axis for group in side for axis in group if self.sizes[axis] != 1] for side in self._sides)
-        return left == right
+        return self.real_axes(self.left) == self.real_axes(self.right)
 
-    @property
-    def _sides(self) -> tuple[Groups, Groups]:
-        return self.left, self.right
+    def real_axes(self, side: Groups) -> list[str]:
+        """The axes of a side whose size is not 1, in order."""
+        return [axis for group in side for axis in group if self.sizes[axis] != 1]
 
 
 def check(kind: Kind, pattern: str, axes: tuple[tuple[str, int], ...]) -> tuple[Any, Any]:
@@ -174,8 +173,7 @@ def arranged(array: Array, solved: Solved) -> Array:
     """The elements of a rearrangement or repetition in their order, each axis a dimension; a view if it can be."""
     import numpy
 
-    left = [axis for group in solved.left for axis in group if solved.sizes[axis] != 1]
-    right = [axis for group in solved.right for axis in group if solved.sizes[axis] != 1]
+    left, right = solved.real_axes(solved.left), solved.real_axes(solved.right)
     split = array.reshape([solved.sizes[axis] for axis in left])
     there = split.transpose([left.index(axis) for axis in right if axis in left])
     with_new = there[tuple(slice(None) if axis in left else None for axis in right)]

@@ -7,7 +7,6 @@ continued, at once or by a later run, as long as the server says that it is stil
 from __future__ import annotations
 
 import http.client
-import os
 import ssl
 import time
 import urllib.error
@@ -19,6 +18,7 @@ from urllib.parse import quote
 from surgery.diagnostics import SurgeryError, fail
 from surgery.files.atomic import FileDraft
 from surgery.files.failures import output_errors
+from surgery.files.writer import write_all
 from surgery.limits import exceeded, limits
 from surgery.places.cache import Version, versions
 from surgery.places.place import Place
@@ -187,7 +187,5 @@ def _copy(source: Path, target: int) -> int:
 def _write(descriptor: int, piece: bytes, at: int, path: Path) -> int:
     """Write all of `piece` at `at`; where it ends."""
     with output_errors(path):
-        while piece:
-            count = os.pwrite(descriptor, piece, at)
-            piece, at = piece[count:], at + count
-    return at
+        write_all(descriptor, memoryview(piece), at)
+    return at + len(piece)
