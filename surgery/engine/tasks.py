@@ -10,7 +10,7 @@ from surgery.engine.flow import needs_torch
 from surgery.engine.memory import memory_of_flows, memory_of_values
 from surgery.tensors.expr import Computed, TensorExpr
 
-__all__ = ["Task", "memory_of", "tasks_in_memory", "tasks_of"]
+__all__ = ["Task", "tasks_in_memory", "tasks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Task:
 
 def tasks_of(exprs: Sequence[TensorExpr]) -> list[Task]:
     """The tasks of some expressions, in the order of their first members, when their bytes are written."""
-    return [Task(members, memory_of(exprs[n] for n in members)) for members in _groups(exprs)]
+    return [Task(members, _memory_of(exprs[n] for n in members)) for members in _groups(exprs)]
 
 
 def tasks_in_memory(exprs: Sequence[TensorExpr]) -> list[Task]:
@@ -31,7 +31,7 @@ def tasks_in_memory(exprs: Sequence[TensorExpr]) -> list[Task]:
     return [Task(members, memory_of_values(exprs[n] for n in members)) for members in _groups(exprs)]
 
 
-def memory_of(exprs: Iterable[TensorExpr]) -> int:
+def _memory_of(exprs: Iterable[TensorExpr]) -> int:
     """A bound on the memory to evaluate some expressions together, each without torch if it can be."""
     roots = list(exprs)
     by_torch = {expr for expr in roots if needs_torch(expr)}

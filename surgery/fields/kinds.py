@@ -18,6 +18,7 @@ __all__ = [
     "Kind",
     "anything",
     "boolean",
+    "describe",
     "either",
     "integer",
     "key",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALIASES", "CHECKSUMS", "MEMBER", "PREFIX", "RECORD"]
+__all__ = ["ALIASES", "CHECKSUMS", "MEMBER", "PREFIX", "RECORD", "UNASKED"]
 
 #: how the names of all metadata pairs of Surgery begin
 PREFIX: Final = "surgery."
@@ -21,3 +21,5 @@ MEMBER: Final = "surgery.json"
 #: the metadata pair of a safetensors file with the CRC-32 of its tensors, eight hexadecimal digits each, in the order
 #: of the header; the format itself has no checksums
 CHECKSUMS: Final = "surgery.crc32"
+#: bytes of which checksums and digests are taken without being asked: a fraction of a second's worth
+UNASKED: Final = 200_000_000

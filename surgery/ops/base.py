@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from surgery.ops.ways import Way
 
-__all__ = ["Op", "OpError", "floats"]
+__all__ = ["Op", "OpError", "SomeOp", "floats"]
 
 SomeOp = TypeVar("SomeOp", bound="Op")
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     import numpy
 
-    Array: TypeAlias = numpy.ndarray[Any, Any]
+__all__ = ["Array", "Assembly", "Elementwise", "Kernel", "Views", "Way", "along"]
 
-__all__ = ["Assembly", "Elementwise", "Kernel", "Views", "Way", "along"]
+#: an array of numpy, whose elements mean nothing
+Array: TypeAlias = "numpy.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True)

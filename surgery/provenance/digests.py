@@ -6,14 +6,12 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
 
+from surgery.formats.additions import UNASKED
 from surgery.places.scheme import digest_of
 
-__all__ = ["CHEAP", "cheap", "digests", "named_by_hub"]
+__all__ = ["cheap", "digests", "named_by_hub"]
 
-#: bytes that a run digests without being asked: about a tenth of a second's worth
-CHEAP: Final = 200_000_000
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -28,7 +26,7 @@ def digests(files: Iterable[str]) -> dict[str, str]:
         return dict(zip(wanted, pool.map(lambda path: digest_of(Path(path), path), wanted), strict=True))
 
 
-def cheap(sizes: Mapping[str, int], budget: int = CHEAP) -> list[str]:
+def cheap(sizes: Mapping[str, int], budget: int = UNASKED) -> list[str]:
     """The files that are digested unasked: the smallest first, as far as the budget goes.
 
     >>> cheap({"a": 5, "b": 1, "c": 9}, budget=7)

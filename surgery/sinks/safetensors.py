@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
-from surgery.formats.additions import ALIASES, CHECKSUMS, PREFIX, RECORD
+from surgery.formats.additions import ALIASES, CHECKSUMS, PREFIX, RECORD, UNASKED
 from surgery.formats.following import following
 from surgery.formats.safetensors import DTYPE_NAMES
 from surgery.sinks import SINKS
@@ -32,8 +32,6 @@ __all__ = ["SafetensorsSink"]
 #: pairs of ours begin so, and those of torch's distributed checkpoints: those of an input do not describe the output
 _OF_A_FILE = (PREFIX, "DCP_")
 _HEADER_LIMIT = 100_000_000
-#: so many bytes get checksums unasked: a few hundredths of a second's worth
-_CHEAP = 200_000_000
 _NAMES = {dtype: name for name, dtype in DTYPE_NAMES.items()}
 _SHARD = re.compile(r"model(-\d{5,}-of-\d{5,})?\.safetensors(\.index\.json)?")
 
@@ -83,7 +81,7 @@ class SafetensorsSink(Sink):
         record = {RECORD: request.provenance} if request.provenance else {}
         shards = _shards(owners, request.shard_size)
         size = sum(owner.spec.nbytes for owner in owners)
-        summed = request.digest or (bool(request.provenance) and size <= _CHEAP)
+        summed = request.digest or (bool(request.provenance) and size <= UNASKED)
         notes = _alias_notes(owners)
         if len(shards) == 1:
             name = "model.safetensors" if request.directory else ""

@@ -47,7 +47,7 @@ def test_metadata_of_the_source_of_the_recipe_and_of_provenance(held, write, mak
 
 @pytest.mark.parametrize(("limit", "provenance", "summed"), [(7, "abc", False), (8, "abc", True), (8, "", False)])
 def test_what_costs_little_gets_checksums(held, write, make, monkeypatch, limit, provenance, summed):
-    monkeypatch.setattr(safetensors, "_CHEAP", limit)
+    monkeypatch.setattr(safetensors, "UNASKED", limit)
     path = write(held({"a": make("int8", (5,)), "b": make("int8", (3,))}), "a.safetensors", provenance=provenance)
     with safe_open(path, "pt") as file:
         assert ("surgery.crc32" in file.metadata()) == summed

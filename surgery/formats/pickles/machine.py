@@ -36,6 +36,7 @@ __all__ = [
     "Malformed",
     "Persistent",
     "Unsupported",
+    "check_key",
     "reading",
 ]
 
@@ -61,7 +62,7 @@ class Malformed(Exception):
     """The pickle is damaged, or does what no pickler does."""
 
 
-class TooLong(Exception):
+class _TooLong(Exception):
     """The pickle is longer than the limit."""
 
 
@@ -223,7 +224,7 @@ class Machine:
         """Count bytes that were read into memory against the limit."""
         self._budget -= count
         if self._budget < 0:
-            raise TooLong
+            raise _TooLong
 
     def take(self, length: int) -> bytes:
         """The next `length` bytes."""
@@ -367,7 +368,7 @@ def reading(file: File) -> Iterator[None]:
         yield
     except Malformed as error:
         raise corrupt(file, str(error), cause=error) from error
-    except TooLong as error:
+    except _TooLong as error:
         raise exceeded("pickle", f"`{file.name}`: the pickle in it is longer than the limit") from error
     except Unsupported as error:
         raise fail("unsupported-checkpoint", f"`{file.name}`: {error}", cause=error) from error
