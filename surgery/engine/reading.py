@@ -34,7 +34,7 @@ class SourceFiles:
         self._open: dict[str, int] = {}
         self._times: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._records: dict[ByteRange, threading.Lock] = {}
+        self._guards: dict[ByteRange, threading.Lock] = {}
         self._sound: set[ByteRange] = set()
 
     def descriptor(self, path: str) -> int:
@@ -80,8 +80,8 @@ class SourceFiles:
             SurgeryError: codes ``source-changed`` and ``corrupt-checkpoint``.
         """
         assert len(view) == piece.length, "a range is read whole"
-        if piece.record is not None:
-            self.check(piece.record)
+        if piece.whole is not None:
+            self.check(piece.whole)
         crc = self.read_part(piece, 0, view, summed=piece.crc is not None)
         if piece.crc is not None and crc != piece.crc:
             raise damaged(piece)
@@ -123,8 +123,8 @@ class SourceFiles:
         """
         filled = 0
         for piece in ranges:
-            if piece.record is not None:
-                self.check(piece.record)
+            if piece.whole is not None:
+                self.check(piece.whole)
             at, crc = 0, 0
             while at < piece.length:
                 window = buffer[filled : filled + piece.length - at]
@@ -138,23 +138,23 @@ class SourceFiles:
         if filled:
             yield buffer[:filled]
 
-    def check(self, record: ByteRange) -> None:
+    def check(self, whole: ByteRange) -> None:
         """Compare a range that has a CRC-32 with it: once, however many parts of it are read.
 
         Raises:
             SurgeryError: codes ``source-changed`` and ``corrupt-checkpoint``.
         """
         with self._lock:
-            guard = self._records.setdefault(record, threading.Lock())
+            guard = self._guards.setdefault(whole, threading.Lock())
         with guard:
-            if record in self._sound:
+            if whole in self._sound:
                 return
             memory, crc = memoryview(bytearray(_STEP)), 0
-            for at in range(0, record.length, _STEP):
-                crc = self.read_part(record, at, memory[: record.length - at], summed=True, crc=crc)
-            if crc != record.crc:
-                raise damaged(record)
-            self._sound.add(record)
+            for at in range(0, whole.length, _STEP):
+                crc = self.read_part(whole, at, memory[: whole.length - at], summed=True, crc=crc)
+            if crc != whole.crc:
+                raise damaged(whole)
+            self._sound.add(whole)
 
     def expect(self, piece: ByteRange, start: int, length: int) -> None:
         """Let a part of a range be read from the disk ahead; a hint, which promises nothing."""

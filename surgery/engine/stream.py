@@ -82,8 +82,8 @@ class _Writer:
         for task in tasks_of([tensor.expr for _, tensor in made]):
             members = [made[number] for number in task.members]
             yield Job(partial(self._compute, task, members), task.memory)
-        for record in self._records():
-            yield Job(partial(self._means.files.check, record))
+        for whole in self._wholes():
+            yield Job(partial(self._means.files.check, whole))
         gathered = list(windows(self._parts, WINDOW))
         for number, window in enumerate(gathered):
             coming = gathered[number + _AHEAD] if number + _AHEAD < len(gathered) else ()
@@ -91,10 +91,10 @@ class _Writer:
         for window in windows(self._shared, WINDOW):
             yield Job(partial(self._look, window))
 
-    def _records(self) -> set[ByteRange]:
-        """The records with a checksum of which parts are copied."""
+    def _wholes(self) -> set[ByteRange]:
+        """The ranges with a checksum of which parts are copied."""
         stored = (tensor.expr for tensor in self._file.layout.tensors if isinstance(tensor.expr, Stored))
-        return {piece.record for expr in stored for piece in expr.ranges if piece.record is not None}
+        return {piece.whole for expr in stored for piece in expr.ranges if piece.whole is not None}
 
     def finish(self) -> None:
         """Check what was copied, and write the last blocks.

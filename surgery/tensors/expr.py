@@ -36,25 +36,25 @@ class ByteRange:
 
     Attributes:
         crc: the CRC-32 of exactly these bytes, where known.
-        record: a range with a known CRC-32 that these bytes are a part of. It is checked when they are read.
+        whole: a range with a known CRC-32 that these bytes are a part of. It is checked when they are read.
     """
 
     path: str
     offset: int
     length: int
     crc: int | None = None
-    record: ByteRange | None = field(default=None, repr=False)
+    whole: ByteRange | None = field(default=None, repr=False)
 
     def part(self, start: int, length: int) -> ByteRange:
         """`length` of these bytes, from byte `start`; if they are all, this range itself.
 
-        >>> ByteRange("a", 100, 10, crc=1).part(8, 2).record
+        >>> ByteRange("a", 100, 10, crc=1).part(8, 2).whole
         ByteRange(path='a', offset=100, length=10, crc=1)
         """
         if length == self.length:
             return self
-        record = self.record if self.crc is None else self
-        return ByteRange(self.path, self.offset + start, length, record=record)
+        whole = self.whole if self.crc is None else self
+        return ByteRange(self.path, self.offset + start, length, whole=whole)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

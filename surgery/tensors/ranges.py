@@ -24,7 +24,7 @@ _FEW, _LONG = 64, 65_536
 def cut(ranges: Sequence[ByteRange], start: int, length: int) -> tuple[ByteRange, ...]:
     """`length` bytes from byte `start` of the concatenation of `ranges`.
 
-    A range that is taken whole keeps its CRC; what is cut off one remembers the record that it is a part of.
+    A range that is taken whole keeps its CRC; what is cut off one remembers what it is a part of.
 
     >>> cut([ByteRange("a", 100, 10, crc=1), ByteRange("b", 0, 10)], 8, 4)
     (ByteRange(path='a', offset=108, length=2, crc=None), ByteRange(path='b', offset=0, length=2, crc=None))
@@ -53,14 +53,14 @@ def merge(ranges: Iterable[ByteRange]) -> tuple[ByteRange, ...]:
 def _are_neighbours(last: ByteRange, piece: ByteRange) -> bool:
     """Whether `piece` goes on where `last` ends, and nothing that is known of the two is lost if they are one."""
     follows = last.path == piece.path and last.offset + last.length == piece.offset
-    return follows and last.crc is None and piece.crc is None and last.record == piece.record
+    return follows and last.crc is None and piece.crc is None and last.whole == piece.whole
 
 
 def _joined(last: ByteRange, piece: ByteRange) -> ByteRange:
-    record, length = last.record, last.length + piece.length
-    if record is not None and (record.offset, record.length) == (last.offset, length):
-        return record
-    return ByteRange(last.path, last.offset, length, record=record)
+    whole, length = last.whole, last.length + piece.length
+    if whole is not None and (whole.offset, whole.length) == (last.offset, length):
+        return whole
+    return ByteRange(last.path, last.offset, length, whole=whole)
 
 
 def relabel(stored: Stored, spec: Spec) -> Stored:

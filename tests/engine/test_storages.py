@@ -1,4 +1,4 @@
-"""Checksums of records in a file of torch: checked when the record is used, in part or whole, and once."""
+"""Checksums of storages in a file of torch: checked when the storage is used, in part or whole, and once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import surgery
 from surgery.diagnostics import SurgeryError
@@ -37,14 +38,14 @@ def run(path, output, *steps):
 
 @pytest.mark.parametrize("output", ["out.safetensors", "out.pth"])
 @pytest.mark.parametrize("key", ["row", "strided", "matrix"])
-def test_a_part_of_a_damaged_record_is_refused(key, output, damaged):
+def test_a_part_of_a_damaged_storage_is_refused(key, output, damaged):
     with pytest.raises(SurgeryError, match=r"160 bytes from byte .* are damaged") as error:
         run(damaged, output, f"{{filter: {{keep: m.{key}}}}}")
     assert error.value.diagnostics[0].code == "corrupt-checkpoint"
     assert sorted(path.name for path in damaged.parent.iterdir()) == ["model.pth", "recipe.yaml"]
 
 
-def test_a_record_that_nothing_is_kept_of_is_not_read(damaged):
+def test_a_storage_that_nothing_is_kept_of_is_not_read(damaged):
     run(damaged, "out.pth", "{filter: {keep: m.own}}")
     assert torch.equal(torch.load(damaged.parent / "out.pth", weights_only=True)["m.own"], torch.ones(3))
 
@@ -57,29 +58,30 @@ def test_without_checksums_there_is_nothing_to_check(damaged):
         content[:] = content.replace(crc.to_bytes(4, "little"), bytes(4))
     damaged.write_bytes(content)
     run(damaged, "out.safetensors")
+    assert load_file(damaged.parent / "out.safetensors").keys() == {"m.row", "m.strided", "m.matrix", "m.own"}
 
 
-def test_a_record_is_read_once_for_its_check(tmp_path, monkeypatch):
+def test_a_storage_is_read_once_for_its_check(tmp_path, monkeypatch):
     import zlib
 
     content = bytes(range(256)) * 4
     (tmp_path / "file").write_bytes(content)
-    record = ByteRange(str(tmp_path / "file"), 0, 1024, zlib.crc32(content))
+    whole = ByteRange(str(tmp_path / "file"), 0, 1024, zlib.crc32(content))
     seen = []
     crc32 = zlib.crc32
     monkeypatch.setattr("zlib.crc32", lambda data, crc=0: seen.append(len(data)) or crc32(data, crc))
     with SourceFiles() as files:
-        for piece in cut([record], 8, 8) + cut([record], 100, 50):
+        for piece in cut([whole], 8, 8) + cut([whole], 100, 50):
             view = memoryview(bytearray(piece.length))
             files.read_into(piece, view)
             assert view == content[piece.offset : piece.offset + piece.length]
     assert sum(seen) == 1024
 
 
-def test_parts_that_are_joined_again_are_the_record():
-    record = ByteRange("a", 100, 30, 7)
-    parts = [*cut([record], 0, 10), *cut([record], 10, 15), *cut(cut([record], 20, 10), 5, 5)]
-    assert merge(parts) == (record,)
-    assert merge(parts[:2])[0].record == record
+def test_parts_that_are_joined_again_are_the_whole():
+    whole = ByteRange("a", 100, 30, 7)
+    parts = [*cut([whole], 0, 10), *cut([whole], 10, 15), *cut(cut([whole], 20, 10), 5, 5)]
+    assert merge(parts) == (whole,)
+    assert merge(parts[:2])[0].whole == whole
     other = ByteRange("a", 130, 30, 8)
-    assert len(merge([*cut([record], 20, 10), *cut([other], 0, 10)])) == 2
+    assert len(merge([*cut([whole], 20, 10), *cut([other], 0, 10)])) == 2
