@@ -78,7 +78,7 @@ def plan_recipe(
     _refuse_swapped(objects)
     bound = recipe.bind(values, Path.cwd())
     outputs = _outputs(bound.outputs, output, overwrite=overwrite, provenance=provenance)
-    return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs)
+    return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs, overwrite=overwrite)
 
 
 def _refuse_swapped(objects: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from surgery.limits import exceeded, limits
 from surgery.sources.base import Source
 from surgery.sources.kind import source
 from surgery.tensors.spec import format_bytes
-from surgery.tensors.subject import Subject
+from surgery.tensors.subject import Subject, in_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ class Parity:
                 message = f"the result cannot run as {name}: {differences.totals()}"
                 raise fail("check-failed", message, span, likeness_notes(differences, name))
             subject = subject.replace(skeleton=reference.skeleton)
-        return ParityCheck(self, subject, reference, span)
+        return ParityCheck(self, subject, in_memory(reference), span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,12 @@ class ParityCheck:
     reference: Subject
     span: Span | None
 
-    def run(self, tensors: Mapping[str, Tensor]) -> None:
+    def run(self, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor] | None = None) -> None:
         """Compare.
 
         Args:
             tensors: the tensors of the result by key, which are left as they are.
+            weights: those that stay on the disk.
 
         Raises:
             SurgeryError: code ``check-failed``, naming the first module whose outputs differ.
@@ -86,7 +87,7 @@ class ParityCheck:
         wanted = self.parity
         values = seeded_input(wanted.input, wanted.seed)
         reference = assemble(self.reference, materialise(self.reference.entries)).eval()
-        result = assemble(self.subject, tensors).eval()
+        result = assemble(self.subject, tensors, weights).eval()
         expected = outputs_of(reference, values, "the reference", self.span)
         off = distance(expected, outputs_of(result, values, "the result", self.span))
         if off <= wanted.tolerance:

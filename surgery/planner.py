@@ -16,6 +16,7 @@ from surgery.plan import Plan
 from surgery.planning.context import Context
 from surgery.provenance.making import record_of
 from surgery.rest import rest_remarks
+from surgery.sinks.offload import check_offload
 from surgery.sinks.target import check_outputs
 from surgery.steps.sequence import apply_steps
 from surgery.tensors.expr import Held, Initial, leaves
@@ -37,6 +38,7 @@ def make_plan(
     allow: Iterable[str] = (),
     given: Mapping[str, Any] | None = None,
     outputs: tuple[Output, ...] | None = None,
+    overwrite: bool = False,
 ) -> Plan:
     """The plan of a recipe. No tensor data is read, and nothing is written.
 
@@ -46,16 +48,22 @@ def make_plan(
         allow: permissions: ``network``, ``import:mypkg``.
         given: objects that the caller holds, by name; a recipe without a source takes the only one.
         outputs: where the result goes, in the place of what the recipe says.
+        overwrite: whether what steps leave on the disk may replace what is there.
 
     Raises:
         SurgeryError: everything that is wrong.
     """
     context = Context(
-        seed=bound.seed, allow=permissions(allow), directory=Path(recipe.directory), given=dict(given or {})
+        seed=bound.seed,
+        allow=permissions(allow),
+        directory=Path(recipe.directory),
+        given=dict(given or {}),
+        overwrite=overwrite,
     )
     wanted = bound.outputs if outputs is None else outputs
     subject = _result(bound, wanted, context)
     check_outputs(wanted, subject, context)
+    check_offload(subject, context)
     context.raise_errors()
     _announce(subject)
     plan = Plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from surgery.plan import Plan
     from surgery.provenance.record import Record
     from surgery.sinks.base import Progress, Written
+    from surgery.tensors.subject import Entry
 
 __all__ = ["Result", "carry_out"]
 
@@ -27,7 +29,7 @@ class Result:
 
     Without outputs the tensors are made at once. With outputs they are made when `model` or `state_dict` is first asked
     for, from the sources, so that a run that only writes files never holds them. Either way they are a snapshot: they
-    share no storage with anything that was given.
+    share no storage with anything that was given. (What a `device_map` leaves on the disk is used from its file.)
 
     Attributes:
         plan: what was carried out.
@@ -46,12 +48,14 @@ class Result:
         self.written = written
         self.record = record
         self._tensors = tensors
+        self._weights: Mapping[str, Tensor] | None = None
         self._model: Module | None = None
 
     @property
     def state_dict(self) -> dict[str, Tensor]:
         """The tensors by key. Tied keys hold one tensor, and a model's state dict shares its tensors with `model`.
 
+        What a `device_map` leaves on the disk is on the meta device here, as it is in ``model.state_dict()``.
         Where the source had torch's `_metadata` (the versions of its modules), the result has it, under the new names.
         """
         from surgery.formats.following import following
@@ -76,7 +80,7 @@ class Result:
         if self._model is None:
             from surgery.model.assemble import assemble
 
-            self._model = assemble(self.plan.subject, self._materialised())
+            self._model = assemble(self.plan.subject, self._materialised(), self._weights)
         return self._model
 
     @property
@@ -89,10 +93,23 @@ class Result:
     def _materialised(self) -> Mapping[str, Tensor]:
         if self._tensors is None:
             from surgery.engine.evaluate import materialise
+            from surgery.model.devices import refuse_absent
 
+            entries = self.plan.subject.entries
             self._refuse_overwritten()
-            self._tensors = materialise(self.plan.subject.entries, sizes=self.plan.files)
+            refuse_absent(entries.values())
+            self._weights = self._offloaded()
+            self._tensors = materialise(_without_disk(entries), sizes=self.plan.files)
         return self._tensors
+
+    def _offloaded(self) -> Mapping[str, Tensor] | None:
+        """What stays on the disk, to be read from there; what lies nowhere as it is gets written first."""
+        if all(entry.device != "disk" for entry in self.plan.subject.entries.values()):
+            return None
+        from surgery.engine.offload import offload
+        from surgery.model.offload import OnDisk
+
+        return OnDisk(offload(self.plan.subject, sizes=self.plan.files))
 
     def _refuse_overwritten(self) -> None:
         """Tensors that are still in files cannot be read from where an output stands now."""
@@ -130,19 +147,25 @@ def carry_out(plan: Plan, progress: Progress | None = None, *, digest: bool = Fa
     from surgery.provenance.making import record_of
 
     _refuse_changed(plan)
-    checked = Result(plan, ())
+    result = Result(plan, ())
     for check in plan.run_checks:
-        check.run(checked._materialised())
+        check.run(result._materialised(), result._weights)
     if not plan.outputs:
-        return Result(plan, (), checked._materialised())
+        result._materialised()
+        return result
     record = record_of(plan, digest=digest) if any(output.provenance for output in plan.outputs) else None
     written = write_outputs(plan, progress, provenance=record.to_text() if record else "", digest=digest)
-    result = Result(plan, written, checked._tensors, record)
+    result.written, result.record = written, record
     held = any(isinstance(leaf, Held) for e in plan.subject.entries.values() for leaf in leaves(e.expr))
     if plan.given and held:
         # whoever holds these tensors may change them from now on
         result._materialised()
     return result
+
+
+def _without_disk(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The entries with those on the disk on the meta device, where nothing is read for them."""
+    return {k: dataclasses.replace(e, device="meta") if e.device == "disk" else e for k, e in entries.items()}
 
 
 def _refuse_changed(plan: Plan) -> None:

@@ -31,7 +31,9 @@ def materialise(
 
     Keys that hold the same expression get the same tensor object, unless they are placed on different devices. Every
     other two tensors have storages of their own, each as large as its tensor, contiguous except where a tensor that was
-    given is not. At most the result and what `surgery.engine.pool.BUDGET` allows is in memory at a time.
+    given is not. At most the result and what `surgery.engine.pool.BUDGET` allows is in memory at a time: a tensor goes
+    to its device as soon as it is there. (What is on the meta device has no values, so that nothing is read for it. The
+    ``disk`` is the CPU here.)
 
     Args:
         entries: key -> entry.
@@ -41,9 +43,13 @@ def materialise(
     Raises:
         SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``, ``no-memory``.
     """
+    placed: dict[tuple[int, str | None], Tensor] = {}
     keys: dict[int, str] = {}
     for key, entry in entries.items():
-        keys.setdefault(id(entry.expr), key)
+        if entry.device == "meta" and entry.spec.dtype.kind != "opaque":
+            placed.setdefault((id(entry.expr), "meta"), _hollow(entry))
+        else:
+            keys.setdefault(id(entry.expr), key)
     named = list(keys.values())
     exprs = [entries[key].expr for key in named]
     with SourceFiles(sizes) as files:
@@ -53,23 +59,31 @@ def materialise(
             run_jobs(jobs)
         files.refuse_written()
     made = {id(expr): tensor for expr, tensor in zip(exprs, collector.tensors, strict=True)}
-    placed: dict[tuple[int, str | None], Tensor] = {}
     for entry in entries.values():
         where = (id(entry.expr), entry.device)
         if where not in placed:
-            tensor = made[id(entry.expr)]
-            placed[where] = tensor if entry.device is None else _on(tensor, entry.device)
+            placed[where] = _on(made[id(entry.expr)], entry.device)
     return {key: placed[id(entry.expr), entry.device] for key, entry in entries.items()}
 
 
-def _on(tensor: Tensor, device: str) -> Tensor:
+def _hollow(entry: Entry) -> Tensor:
+    """A tensor on the meta device."""
+    import torch
+
+    return torch.empty(entry.spec.shape, dtype=getattr(torch, entry.spec.dtype.name), device="meta")
+
+
+def _on(tensor: Tensor, device: str | None) -> Tensor:
     """The tensor on a device.
 
     Raises:
         SurgeryError: code ``device``; it is not there.
     """
+    wanted = "cpu" if device is None or device == "disk" else device
+    if str(tensor.device) == wanted:
+        return tensor
     try:
-        return tensor.to(device)
+        return tensor.to(wanted)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
         raise fail("device", f"no tensor can be put on `{device}`: {reason}", cause=error) from error
@@ -97,10 +111,11 @@ class _Collector:
             except Failure as failure:
                 raise explain(failure, self._keys[number], entry.trail) from failure.error
             try:
-                self.tensors[number] = self._own(tensor, entry.expr)
+                own = self._own(tensor, entry.expr)
             except (RuntimeError, MemoryError) as error:
                 # an expanded tensor of a few bytes can be a copy of terabytes
                 raise explain(Failure("its copy", error), self._keys[number], entry.trail) from error
+            self.tensors[number] = own if entry.device is None else _on(own, entry.device)
 
     def _own(self, tensor: Tensor, expr: TensorExpr) -> Tensor:
         if expr.spec.dtype.kind == "opaque":

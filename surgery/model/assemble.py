@@ -22,7 +22,7 @@ from surgery.wording import listed
 __all__ = ["assemble", "assemble_hollow"]
 
 
-def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
+def assemble(subject: Subject, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor] | None = None) -> nn.Module:
     """The model of a subject, with its tensors in their places.
 
     Tensors are not copied, unless they go to another device; what is tied becomes one parameter. Non-persistent buffers
@@ -30,7 +30,9 @@ def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
 
     Args:
         subject: it has a skeleton, and an entry for each key of the skeleton.
-        tensors: key -> tensor, for every key. Tied keys may hold one tensor or equal ones.
+        tensors: key -> tensor, for every key. Tied keys may hold one tensor or equal ones. Of one on the disk, shape
+            and dtype are all that is needed of it.
+        weights: key -> tensor, for those on the disk, to be asked whenever a layer needs them.
 
     Raises:
         SurgeryError: code ``no-values``; a tensor is on the meta device, and no ``device_map`` put it there.
@@ -38,7 +40,7 @@ def assemble(subject: Subject, tensors: Mapping[str, Tensor]) -> nn.Module:
     model = _filled(subject, _parts(subject, tensors))
     _check_values(model, subject)
     _set_extra_state(model, subject)
-    return place(model, subject)
+    return place(model, subject, weights)
 
 
 def assemble_hollow(subject: Subject) -> tuple[nn.Module, Mapping[int, TensorExpr]]:
@@ -90,8 +92,9 @@ def _parts(subject: Subject, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 def _part(entry: Entry, tensor: Tensor) -> Tensor:
     """One parameter or buffer, on its device."""
-    if entry.device is not None and str(tensor.device) != entry.device:
-        tensor = tensor.to(entry.device)
+    wanted = "meta" if entry.device == "disk" else entry.device
+    if wanted is not None and str(tensor.device) != wanted:
+        tensor = tensor.to(wanted)
     if isinstance(tensor, LAZY):
         return _lazy(entry, tensor)
     if entry.kind != "parameter":
@@ -125,7 +128,7 @@ def _real_buffers(skeleton: Skeleton) -> dict[Tensor, Tensor]:
 
 def _check_values(model: nn.Module, subject: Subject) -> None:
     """No tensor of a finished model is on meta, unless it was placed there."""
-    placed = {key for key, entry in subject.entries.items() if entry.device == "meta"}
+    placed = {key for key, entry in subject.entries.items() if entry.device in ("meta", "disk")}
     bare = [slot.key for slot in Skeleton(model).slots() if slot.tensor.is_meta and slot.key not in placed]
     for path, module in Skeleton(model).modules.items():
         plain = {name: module._buffers[name] for name in module._non_persistent_buffers_set if name in module._buffers}

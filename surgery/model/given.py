@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from surgery.diagnostics import fail
 from surgery.model.building import LAZY, is_opaque, meta_twin
+from surgery.model.hooked import GONE, hooks_of, offloaded, unhook
 from surgery.model.skeleton import Skeleton, copied
 from surgery.model.tensors import identity, spec_of
 from surgery.planning.context import Context
@@ -26,7 +27,8 @@ def subject_of_module(module: Any, name: str, context: Context) -> Subject:
     Hooks, modes, attributes and ``requires_grad`` are those of the model; gradients are left behind. Names of one
     tensor are tied, whether they hold one object or two of the same storage, offset, shape and strides. Quantised and
     sparse tensors, and those of classes of their own, are kept as they are: operations refuse them by name. A model on
-    the meta device has no values; a `load` step gives it some.
+    the meta device has no values; a `load` step gives it some. Weights that accelerate's hooks keep elsewhere are taken
+    from there, and the hooks are left behind.
 
     Raises:
         SurgeryError: ``not-given``, it is no module; ``unfit-model``, it cannot be copied, or a buffer that is no part
@@ -41,11 +43,12 @@ def subject_of_module(module: Any, name: str, context: Context) -> Subject:
     twins: dict[Tensor, Tensor] = {}
     exprs: dict[Hashable, TensorExpr] = {}
     entries: dict[str, Entry] = {}
+    kept = offloaded(original, context)
     for slot in original.slots():
         if slot.tensor not in twins:
             twins[slot.tensor] = _twin(slot.tensor)
         spec = spec_of(slot.tensor)
-        expr = exprs.setdefault(
+        expr = kept.get(slot.key) or exprs.setdefault(
             (identity(slot.tensor), slot.kind),
             Held(spec, slot.tensor if is_opaque(slot.tensor) else slot.tensor.detach()),
         )
@@ -55,7 +58,13 @@ def subject_of_module(module: Any, name: str, context: Context) -> Subject:
         device = str(slot.tensor.device)
         placed = None if device in ("cpu", "meta") else device
         entries[slot.key] = Entry(expr, (origin,), kind=slot.kind, requires_grad=trained, device=placed)
-    return Subject(entries, Skeleton(copied(module, {**twins, **_plain_tensors(original)})))
+    hooks = {hook: GONE for part in original.modules.values() for hook in hooks_of(part)}
+    copy_of = copied(module, {**twins, **_plain_tensors(original), **hooks})
+    unhook(copy_of)
+    if kept:
+        what = f"{len(kept)} tensors of `{name}` are offloaded: they are read from where accelerate's hooks have them"
+        context.remarks.append(what)
+    return Subject(entries, Skeleton(copy_of))
 
 
 def _twin(tensor: Tensor) -> Tensor:

@@ -29,7 +29,9 @@ def outputs_of(model: nn.Module, values: Tensor, called: str, span: Span | None 
     Raises:
         SurgeryError: code ``check-failed``; the model, named `called` in messages, does not take the input.
     """
-    parameter = next((p for p in model.parameters() if p.is_floating_point()), values)
+    floating = [p for p in model.parameters() if p.is_floating_point()]
+    # a parameter on the meta device is brought in by a hook, which moves the input, too
+    parameter = next((p for p in floating if not p.is_meta), values.to(floating[0].dtype) if floating else values)
     try:
         with torch.inference_mode():
             return list(_tensors(model.eval()(values.to(parameter.device, parameter.dtype))))

@@ -8,35 +8,59 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from surgery.model.offload import bring_in
 from surgery.model.skeleton import Skeleton
 from surgery.tensors.subject import Subject
 
 __all__ = ["module_devices", "place"]
 
 
-def place(model: nn.Module, subject: Subject) -> nn.Module:
+def place(model: nn.Module, subject: Subject, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
     """The model, whose parameters are on their devices already, made ready to run there.
 
     With several devices, hooks move the inputs of each part to its device, and the outputs of the model to the device
     of its inputs. (accelerate's `dispatch_model` would do too, but it makes new parameters, and moves the weights of
-    parts on the CPU to and fro.)
+    parts on the CPU to and fro.) Hooks of accelerate bring in what is on the disk, to the first device that is an
+    accelerator.
+
+    Args:
+        model: what is placed, with tensors on the meta device for those on the disk.
+        subject: it says where.
+        weights: key -> tensor, for those on the disk, to be asked each time.
     """
+    _unplace(model)
     devices = {key: entry.device or "cpu" for key, entry in subject.entries.items()}
     if set(devices.values()) <= {"cpu"}:
         return model
+    main = next((device for device in devices.values() if device not in ("cpu", "disk", "meta")), "cpu")
     parts = module_devices(model, devices)
+    used = {path: main if device == "disk" else device for path, device in parts.items()}
     for path, module in Skeleton(model).modules.items():
-        device = _device_at(path, parts)
+        device = _device_at(path, used)
         for name in module._non_persistent_buffers_set:
             buffer = module._buffers.get(name)
             if buffer is not None and device is not None:
                 module._buffers[name] = buffer.to(device)
-    if len(set(parts.values())) > 1:
+    if len(set(used.values())) > 1:
         modules = Skeleton(model).modules
-        for path, device in parts.items():
+        for path, device in used.items():
             modules[path].register_forward_pre_hook(_ToDevice(device), with_kwargs=True)
         model.register_forward_hook(_back_to_inputs, with_kwargs=True)
+    on_disk = [key for key, device in devices.items() if device == "disk"]
+    if on_disk:
+        assert weights is not None, "what is on the disk can be brought in"
+        bring_in(model, on_disk, weights, subject.offload.whole, main)
     return model
+
+
+def _unplace(model: nn.Module) -> None:
+    """Take the hooks of an earlier placement away."""
+    for module in Skeleton(model).modules.values():
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for number in [n for n, hook in hooks.items() if isinstance(hook, _ToDevice) or hook is _back_to_inputs]:
+                del hooks[number]
+                module._forward_pre_hooks_with_kwargs.pop(number, None)
+                module._forward_hooks_with_kwargs.pop(number, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,27 +8,30 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
 from surgery.diagnostics import fail
+from surgery.model.whole import check_classes, is_whole
 from surgery.ops.arithmetic import torch_dtype
-from surgery.suggest import did_you_mean
+from surgery.tensors.device import is_device, numbered
 from surgery.tensors.dtype import DTYPES
+from surgery.tensors.spec import parse_bytes
 from surgery.tensors.subject import Subject
 
 __all__ = ["spread"]
 
 
 def spread(
-    subject: Subject, policy: str, *, max_memory: Mapping[str, Any] | None, no_split: tuple[str, ...]
+    subject: Subject, policy: str, *, max_memory: Mapping[str, Any] | None, no_split: tuple[str, ...], disk: bool
 ) -> dict[str, str]:
     """The device of each key. ``auto`` and ``balanced`` fill GPUs evenly, ``sequential`` one after the other.
 
     Args:
         subject: a model.
-        policy: ``auto``, ``balanced`` or ``sequential``. What fits on no GPU goes to the CPU.
-        max_memory: device -> bytes, or text such as ``10GB``; what is free, if it is left out.
+        policy: ``auto``, ``balanced`` or ``sequential``. What fits on no GPU goes to the CPU, then to the disk.
+        max_memory: device -> bytes, or text such as ``10GB``; what is free, if it is left out. With it, the devices
+            need not be there.
         no_split: the names of classes whose modules stay whole.
+        disk: whether what fits nowhere may go to the disk.
 
     Raises:
         SurgeryError: code ``device``; a class does not occur, a size makes no sense, or not everything fits.
@@ -37,52 +40,47 @@ def spread(
 
     assert subject.skeleton is not None
     model = subject.skeleton.module
-    _check_classes(model, no_split)
+    check_classes(model, no_split)
+    classes = sorted({type(part).__name__ for part in model.modules() if is_whole(part, no_split)})
     dtypes = {key: torch_dtype(e.spec.dtype.name) for key, e in subject.entries.items() if e.spec.dtype.name in DTYPES}
-    options: dict[str, Any] = {"no_split_module_classes": list(no_split), "special_dtypes": dtypes}
+    options: dict[str, Any] = {"no_split_module_classes": classes, "special_dtypes": dtypes}
+    wanted = _memory(max_memory)
     with _quiet():
-        memory = get_max_memory(_memory(max_memory))
+        memory = get_max_memory(None if wanted is None else {place: size for place, (_, size) in wanted.items()})
         if policy != "sequential":
             memory = get_balanced_memory(model, max_memory=memory, **options)
-        found = infer_auto_device_map(model, max_memory=memory, **options)
-    devices = {path: _name(device) for path, device in found.items()}
+        found = infer_auto_device_map(model, max_memory=memory, offload_buffers=True, **options)
+    names = {place: name for place, (name, _) in (wanted or {}).items()}
+    devices = {path: names.get(device) or _name(device) for path, device in found.items()}
     placed = {key: _device_of(key, devices) for key in subject.entries}
     left = [key for key, device in placed.items() if device == "disk"]
-    if left:
+    if left and not disk:
         message = f"{len(left)} of {len(placed)} tensors do not fit, the first of them `{left[0]}`"
-        raise fail("device", message, notes=("more `max_memory`; offloading to disk is not available yet",))
+        raise fail("device", message, notes=("more `max_memory`; or an `offload_dir`: then they go to the disk",))
     return placed
 
 
-def _check_classes(model: nn.Module, no_split: tuple[str, ...]) -> None:
-    known = {type(module).__name__ for module in model.modules()}
-    for name in no_split:
-        if name not in known:
-            near = did_you_mean(name, known) or f"there are {', '.join(sorted(known))}"
-            raise fail("device", f"`no_split`: there is no `{name}` in the model", notes=(near,))
-
-
-def _memory(given: Mapping[str, Any] | None) -> dict[int | str, int] | None:
-    """As accelerate wants it: GPUs by number."""
-    from accelerate.utils import convert_file_size_to_int
-
+def _memory(given: Mapping[str, Any] | None) -> dict[int | str, tuple[str, int]] | None:
+    """What accelerate calls a device, where GPUs have numbers -> its name, and how many bytes it may hold."""
     if given is None:
         return None
-    found: dict[int | str, int] = {}
-    for device, size in given.items():
+    found: dict[int | str, tuple[str, int]] = {}
+    for word, text in given.items():
+        device = _name(int(word)) if word.isdigit() else numbered(word)
+        if not is_device(device) or device == "meta":
+            raise fail("device", f"`max_memory`: `{word}` is no device", notes=("such as `cpu`, `cuda:0`, `mps`",))
+        size = parse_bytes(text)
+        if size is None:
+            message = f"`max_memory`: `{text}` is no size"
+            raise fail("device", message, notes=("bytes, or text such as `10GB` or `10GiB`",))
         kind, _, index = device.partition(":")
-        place = int(index) if index.isdigit() else int(device) if device.isdigit() else kind
-        try:
-            found[place] = convert_file_size_to_int(size)
-        except (ValueError, AttributeError) as error:
-            message = f"`max_memory`: `{size}` is no size"
-            raise fail("device", message, notes=("bytes, or text such as `10GB` or `10GiB`",), cause=error) from error
+        found[int(index) if index and kind != "mps" else kind] = (device, size)
     return found
 
 
 def _name(device: Any) -> str:
     if not isinstance(device, int):
-        return str(device)
+        return numbered(str(device))
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return f"{accelerator.type if accelerator is not None else 'cuda'}:{device}"
 

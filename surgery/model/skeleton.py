@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -130,8 +130,8 @@ def all_tensors(module: nn.Module) -> Iterator[Tensor]:
                 yield tensor
 
 
-def copied(module: nn.Module, replacements: Mapping[Tensor, Tensor]) -> nn.Module:
-    """A deep copy of a module tree in which `replacements` stand in the place of their tensors.
+def copied(module: nn.Module, replacements: Mapping[Any, Any]) -> nn.Module:
+    """A deep copy of a module tree in which `replacements` stand in the place of tensors, or of other objects.
 
     Raises:
         SurgeryError: code ``unfit-model``; an attribute of the model cannot be copied.

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from surgery.diagnostics import Span
 from surgery.document import MapNode, Node, Scalar
 from surgery.fields import Kind, Reader, either, main, mapping_of, one_of, option, string
+from surgery.tensors.device import is_device, numbered
 
 __all__ = ["Place", "place"]
 
-_DEVICE = re.compile(r"(cpu|meta|(cuda|mps|xpu|hpu|xla|npu|mtia|privateuseone)(:\d{1,4})?)")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -23,7 +23,7 @@ class _Device(Kind):
 
     def read(self, node: Node, reader: Reader) -> Any:
         value = string.read(node, reader)
-        if isinstance(value, str) and not _DEVICE.fullmatch(value):
+        if isinstance(value, str) and not is_device(value):
             note = "such as `cpu`, `cuda`, `cuda:1` or `mps`"
             reader.report("wrong-type", f"`{value}` is no device", node.span, (note,))
             return None
@@ -64,7 +64,8 @@ class Place:
     entry: str | None = option(string, help="where in the file the state dict stands: `model` or `ema or model`")
     separator: str | None = option(string, help="what stands between the segments of a key, if that is no dot")
     map_location: Any = option(
-        either(_Device(), mapping_of(_Device())), help="a device, or a mapping of devices, for the tensors"
+        either(_Device(), mapping_of(_Device())),
+        help="a device for the tensors, or: device that they were saved from -> device",
     )
     trust: str | None = option(
         one_of("data", "pickle"), help="`pickle`: the pickled module itself, if the caller allows it; `data`: never"
@@ -73,11 +74,15 @@ class Place:
     span: Span | None = None
 
     def device(self, saved: str) -> str | None:
-        """Where a tensor that was saved from the device `saved` goes; None for the CPU."""
+        """Where a tensor that was saved from the device `saved` goes; None for the CPU.
+
+        Without `map_location` that is the CPU. Of a mapping, a device that it does not name stays what it was, as
+        ``torch.load`` has it; and ``cuda`` is another word for ``cuda:0``.
+        """
         target = self.map_location
         if isinstance(target, tuple):
-            target = next((to for _, at, to in target if at == saved), None)
-        return None if target == "cpu" else target
+            target = next((to for _, at, to in target if numbered(at) == numbered(saved)), saved)
+        return None if target in (None, "cpu") else numbered(target)
 
     def __str__(self) -> str:
         return self.path

@@ -48,8 +48,8 @@ class Opened:
 class RunCheck(Protocol):
     """A check of the whole result that waits for its tensors."""
 
-    def run(self, tensors: Mapping[str, Any]) -> None:
-        """Check the tensors of the result, by key; a `SurgeryError` says what is wrong."""
+    def run(self, tensors: Mapping[str, Any], weights: Mapping[str, Any] | None = None) -> None:
+        """Check the tensors of the result, by key, and those on the disk; a `SurgeryError` says what is wrong."""
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ class Context:
         allow: permissions that the caller gave: ``network``, ``pickle``, ``import:mypkg``, …
         directory: the directory of the recipe; relative places are relative to it.
         given: objects that the caller passed (a model, a state dict), by name.
+        overwrite: whether the caller lets what is there be replaced.
         devices: the devices that exist; None asks torch when it is needed.
         here: the place of the step at work, for what has no nearer place.
         inventory: every tensor of every source that was opened: the accounts are made against it.
@@ -78,6 +79,7 @@ class Context:
     allow: frozenset[str] = frozenset()
     directory: Path = field(default_factory=Path)
     given: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
     devices: tuple[str, ...] | None = None
     here: Span | None = None
     inventory: dict[Origin, Spec] = field(default_factory=dict)

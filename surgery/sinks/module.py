@@ -90,7 +90,7 @@ def _device_of(subject: Subject, request: Request) -> str:
         SurgeryError: there are several, between which hooks would have to carry what is computed; or it is none.
     """
     devices = sorted({entry.device or "cpu" for entry in subject.entries.values()})
-    if len(devices) > 1 or devices == ["meta"]:
+    if len(devices) > 1 or devices in (["meta"], ["disk"]):
         note = "leave out `device_map`: whoever loads the file can place its parts"
         message = f"a model is pickled on one device, and this one is on {listed(devices)}"
         raise fail("not-in-this-format", message, request.span, (note,))

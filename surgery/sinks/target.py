@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from surgery.planning.context import Context
     from surgery.tensors.subject import Subject
 
-__all__ = ["Target", "check_output", "check_outputs", "resolve", "targets_of"]
+__all__ = ["Target", "check_output", "check_outputs", "check_target", "resolve", "targets_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,6 +158,12 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
         SurgeryError: it cannot.
     """
     target = resolve(output, context.directory)
+    check_target(target, subject, context)
+    return target
+
+
+def check_target(target: Target, subject: Subject, context: Context) -> None:
+    """Whether `subject` can be written to a target; as `check_output`."""
     _check_bytes(subject, target)
     target.sink.check(subject, target.request)
     context.remarks.extend(target.sink.remarks(subject, target.request))
@@ -168,7 +174,6 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
             raise
         # a recipe is planned again after it was run: only writing is refused
         context.diagnostics.extend(dataclasses.replace(d, severity="warning") for d in error.diagnostics)
-    return target
 
 
 def _check_place(target: Target) -> None:

@@ -64,7 +64,8 @@ def _subject_of_mapping(state: Mapping[Any, Any], name: str, context: Context) -
         expr = exprs.setdefault(identity, Held(spec, tensor))
         origin = Origin(name, key)
         context.inventory[origin] = spec
-        entries[key] = Entry(expr, (origin,))
+        device = str(getattr(tensor, "device", "cpu"))
+        entries[key] = Entry(expr, (origin,), device=None if device in ("cpu", "meta") else device)
     return Subject(entries, rest=_rest(state, name, entries))
 
 

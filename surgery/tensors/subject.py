@@ -14,7 +14,7 @@ from surgery.tensors.spec import Spec
 if TYPE_CHECKING:
     from surgery.model.skeleton import Skeleton
 
-__all__ = ["Entry", "Origin", "Subject", "Touch"]
+__all__ = ["Entry", "Offload", "Origin", "Subject", "Touch", "in_memory"]
 
 
 class Origin(NamedTuple):
@@ -50,7 +50,7 @@ class Entry:
         trail: what the rules did to it, in order.
         kind: ``parameter`` or ``buffer``, where known.
         requires_grad: whether a parameter is trained; None where that is unknown.
-        device: where a ``device_map`` puts it; None means the CPU.
+        device: where a ``device_map`` puts it; None means the CPU, and ``disk`` that it is brought in when it is used.
     """
 
     expr: TensorExpr
@@ -75,6 +75,23 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Offload:
+    """How tensors stay on the disk.
+
+    Attributes:
+        folder: the directory for those that lie in no safetensors file as they are; None where the recipe names none.
+        overwrite: whether what an earlier run left there may be replaced.
+        whole: the names of classes whose modules are brought in whole.
+        span: the step's place in the recipe.
+    """
+
+    folder: str | None = None
+    overwrite: bool = False
+    whole: tuple[str, ...] = ()
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """An ordered mapping from keys to entries, with the model and the rest of the checkpoint, if there are any.
 
@@ -83,12 +100,14 @@ class Subject:
         skeleton: the model without its weights; None for a bare state dict.
         rest: what else the checkpoint held (`surgery.formats.contents.Rest`); None if nothing.
         metadata: string pairs of the file (safetensors ``__metadata__``).
+        offload: how the tensors whose device is ``disk`` stay there.
     """
 
     entries: Mapping[str, Entry]
     skeleton: Skeleton | None = None
     rest: Any = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    offload: Offload = Offload()
 
     def replace(self, **changes: Any) -> Subject:
         """This subject with some attributes changed."""
@@ -101,6 +120,12 @@ class Subject:
     def ties(self) -> list[tuple[str, ...]]:
         """The groups of keys that are one tensor, each with two keys or more."""
         return tie_groups((key, entry.expr) for key, entry in self.entries.items())
+
+
+def in_memory(subject: Subject) -> Subject:
+    """The subject with nothing on the disk: that is on the CPU."""
+    entries = {k: dataclasses.replace(e, device=None) if e.device == "disk" else e for k, e in subject.entries.items()}
+    return subject.replace(entries=entries)
 
 
 def tie_groups(items: Iterable[tuple[str, TensorExpr]]) -> list[tuple[str, ...]]:

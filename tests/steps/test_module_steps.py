@@ -226,9 +226,8 @@ class TestDeviceMap:
         [
             ({"policy": "auto", "max_memory": {"cpu": 100}}, "do not fit"),
             ({"policy": "auto", "max_memory": {"cpu": "lots"}}, "is no size"),
-            ({"policy": "auto", "max_memory": {"cuda:9": 100}}, "there is no cuda:9 here"),
+            ({"policy": "auto", "max_memory": {"gpu": 100}}, "`gpu` is no device"),
             ({"policy": "auto", "no_split": ["Conv2"]}, "did you mean `Conv2d`"),
-            ({"policy": "auto", "offload_dir": "x"}, "not available"),
         ],
     )
     def test_mistakes_with_policies(self, net: Net, options: dict, words: str) -> None:
