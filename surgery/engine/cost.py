@@ -13,8 +13,10 @@ from surgery.engine.tasks import tasks_in_memory, tasks_of
 from surgery.engine.window import WINDOW
 from surgery.plan import Cost, Plan
 from surgery.sinks.layout import Layout
+from surgery.sinks.offload import offloading_of
 from surgery.sinks.target import targets_of
 from surgery.tensors.expr import Stored, Strided, TensorExpr
+from surgery.tensors.subject import Subject
 
 __all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
 
@@ -22,9 +24,23 @@ __all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
 def cost_of(plan: Plan, provenance: str = "") -> Cost:
     """The cost of a plan: of writing its outputs with a record, or, where it has none, of a result in memory."""
     if not plan.outputs:
-        return cost_in_memory({id(e.expr): e.expr for e in plan.subject.entries.values()}.values())
+        return _cost_of_result(plan.subject)
     targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance)
     return cost_of_layouts([t.sink.layout(plan.subject, t.request, blank) for t in targets])
+
+
+def _cost_of_result(subject: Subject) -> Cost:
+    """The cost of a result in memory; what stays on the disk is written before the rest is read."""
+    made = {id(e.expr): e for e in subject.entries.values() if e.device not in ("disk", "meta")}
+    passing = [entry.expr for entry in made.values() if entry.device is not None]
+    cost = cost_in_memory([entry.expr for entry in made.values()], passing)
+    if all(entry.device != "disk" for entry in subject.entries.values()):
+        return cost
+    found = offloading_of(subject)
+    if found.target is None:
+        return cost
+    first = cost_of_layouts([found.target.sink.layout(found.written, found.target.request, blank)])
+    return Cost(first.read + cost.read, first.written, max(first.peak, cost.peak))
 
 
 def blank(expr: TensorExpr) -> bytes:
@@ -48,13 +64,15 @@ def cost_of_layouts(layouts: Iterable[Layout]) -> Cost:
     return Cost(read, sum(file.size for file in files), peak + workers() * each if files else 0)
 
 
-def cost_in_memory(exprs: Iterable[TensorExpr]) -> Cost:
-    """The cost of holding the values of some expressions, each once."""
+def cost_in_memory(exprs: Iterable[TensorExpr], passing: Iterable[TensorExpr] = ()) -> Cost:
+    """The cost of holding the values of some expressions, each once; those that are `passing` go to another device."""
     exprs = list(exprs)
     tasks = tasks_in_memory(exprs)
-    results = sum(expr.spec.nbytes for expr in exprs)
+    gone = {id(expr) for expr in passing}
+    held = [0 if id(expr) in gone else expr.spec.nbytes for expr in exprs]
+    results = sum(held)
     # what a task needs beyond its results
-    beyond = [max(0, task.memory - sum(exprs[n].spec.nbytes for n in task.members)) for task in tasks]
+    beyond = [max(0, task.memory - sum(held[n] for n in task.members)) for task in tasks]
     return Cost(_read(exprs, [task.members for task in tasks]), 0, results + _together(beyond))
 
 

@@ -112,8 +112,9 @@ def plan_document(plan: Plan) -> _JSON:
     ``recipe``, ``params``; ``totals``: tensors, values, parameters (null where unknown), bytes; ``sources``: every
     source tensor with its ``outcome`` (kept, renamed, consumed, dropped, unused), the keys it went ``into``, and ``by``
     what; ``results``: every tensor of the result, ``from`` which source tensors, how it is initialised if it is
-    ``new``, and ``by`` what; ``modules``: what was done to modules; ``tied``: groups of keys; ``cost``: bytes to read,
-    to write, and the peak of memory; ``outputs``, ``warnings``, ``remarks``, and ``files`` with their sizes.
+    ``new``, and ``by`` what; ``modules``: what was done to modules; ``tied``: groups of keys; ``devices``: bytes of the
+    result on each; ``cost``: bytes to read, to write, and the peak of memory; ``outputs``, ``warnings``, ``remarks``,
+    and ``files`` with their sizes.
     """
     totals = totals_of(plan.subject.entries.values())
     return {
@@ -129,12 +130,21 @@ def plan_document(plan: Plan) -> _JSON:
         "results": [_entry(key, entry) for key, entry in plan.subject.entries.items()],
         "modules": [_touch(touch) for touch in plan.modules],
         "tied": [list(group) for group in plan.subject.ties()],
+        "devices": _devices(plan),
         "cost": {"read": plan.cost.read, "written": plan.cost.written, "peak": plan.cost.peak},
         "outputs": [{"path": o.path, "format": o.format, "overwrite": o.overwrite} for o in plan.outputs],
         "warnings": [_diagnostic(warning) for warning in plan.warnings],
         "remarks": list(plan.remarks),
         "files": dict(plan.files),
     }
+
+
+def _devices(plan: Plan) -> dict[str, int]:
+    """Device -> bytes of the tensors there, tied ones once."""
+    found: dict[str, list[Entry]] = {}
+    for entry in plan.subject.entries.values():
+        found.setdefault(entry.device or "cpu", []).append(entry)
+    return {device: totals_of(entries).nbytes for device, entries in found.items()}
 
 
 def _plain(value: Any) -> Any:

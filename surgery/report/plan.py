@@ -112,8 +112,11 @@ def _account(plan: Plan) -> list[Line]:
     if parameters:
         count = f"{len(trained):,} of {parameters:,} parameters"
         found += _labelled("trained", [line(f"{count}  {brief(trained, entries)}")])
-    devices = devices_of(plan)
-    found += _labelled("devices", _few([line(f"{d}  {brief(keys, entries)}") for d, keys in devices.items()]))
+    rows: list[list[Cell]] = []
+    for device, keys in devices_of(plan).items():
+        size = format_bytes(totals_of(entries[key] for key in keys).nbytes)
+        rows.append([device, size, brief(keys, entries)])
+    found += _labelled("devices", _few(table(rows, "lrl")))
     return found + _labelled("remarks", _few([line(remark) for remark in plan.remarks]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from surgery.sinks.layout import Block, FileLayout, Layout
 from surgery.sinks.safetensors import SafetensorsSink
 from surgery.sinks.target import Target, check_target
 from surgery.tensors.expr import Stored, TensorExpr
+from surgery.tensors.spec import format_bytes
 from surgery.tensors.subject import Entry, Subject
 from surgery.wording import listed
 
@@ -83,18 +84,31 @@ def check_offload(subject: Subject, context: Context) -> None:
         context.report("needs-a-model", "`disk` is for the weights of a model", span, (note,))
         return
     found = offloading_of(subject)
-    if not found.written.entries:
-        return
-    target = found.target
+    if found.lying:
+        size = _size(entry for key, entry in subject.entries.items() if key in found.lying)
+        files = sorted({os.path.basename(place.file) for place in found.lying.values()})
+        context.remarks.append(f"on the disk: {size} in {listed(files, 3)}, as they lie there")
+    if found.written.entries:
+        _check_written(found, context)
+
+
+def _check_written(found: Offloading, context: Context) -> None:
+    target, subject = found.target, found.written
     if target is None:
-        message = f"{listed(found.written.entries, 3)}: in no safetensors file as the result has it"
+        message = f"{listed(subject.entries, 3)}: in no safetensors file as the result has it"
         note = "`offload_dir: DIRECTORY` says where it is written, to be brought in from there"
-        context.report("device", message, span, (note,))
+        context.report("device", message, subject.offload.span, (note,))
         return
+    size = _size(subject.entries.values())
+    context.remarks.append(f"on the disk: {size} that go to `{target.path}` when the model is made")
     try:
-        check_target(target, found.written, context)
+        check_target(target, subject, context)
     except SurgeryError as error:
         context.diagnostics.extend(error.diagnostics)
+
+
+def _size(entries: Iterable[Entry]) -> str:
+    return format_bytes(sum(expr.spec.nbytes for expr in {entry.expr for entry in entries}))
 
 
 def _lying(entry: Entry, known: dict[str, Mapping[tuple[int, int], tuple[str, TensorExpr]]]) -> Lying | None:
