@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from surgery.document.characters import decode
 from surgery.files.atomic import FileDraft
 from surgery.files.failures import output_errors
+from surgery.files.writer import write_all
 from surgery.formats.file import open_file
 
 __all__ = ["read_text", "write_text"]
@@ -29,9 +29,7 @@ def write_text(path: str, text: str, *, overwrite: bool) -> None:
     Raises:
         SurgeryError: it is there and may not be replaced, or cannot be written.
     """
-    left = memoryview(text.encode())
     with FileDraft(Path(path), overwrite=overwrite) as draft:
-        with output_errors(Path(path), None):
-            while left:
-                left = left[os.write(draft.descriptor, left) :]
+        with output_errors(Path(path)):
+            write_all(draft.descriptor, memoryview(text.encode()), 0)
         draft.publish()

@@ -18,7 +18,7 @@ from surgery.formats.file import File
 from surgery.formats.pickles.arrays import Arrays
 from surgery.formats.pickles.machine import Builder, Finisher, Machine, Malformed, Persistent, Unsupported, reading
 from surgery.formats.pickles.stream import InFile, Stream
-from surgery.formats.pickles.tensors import STORAGE_TYPES, Tensors, storage_maker
+from surgery.formats.pickles.tensors import STORAGE_TYPES, Tensors, is_size, storage_maker
 from surgery.tensors.expr import ByteRange
 
 __all__ = ["MAGIC", "TorchLegacy", "read_legacy"]
@@ -138,7 +138,7 @@ def _note(declared: dict[str, tuple[int, int]]) -> Persistent:
         _, storage_type, key, _, numel, _ = identifier
         if type(storage_type) is not Placeholder or storage_type.name not in STORAGE_TYPES:
             raise Malformed(f"there is no storage of the type `{storage_type}`")
-        if not isinstance(key, str) or type(numel) is not int or not 0 <= numel < 1 << 62:
+        if not isinstance(key, str) or not is_size(numel):
             raise Malformed("a storage has a key or a size that cannot be")
         _, size = STORAGE_TYPES[storage_type.name]
         if declared.setdefault(key, (numel * size, size)) != (numel * size, size):

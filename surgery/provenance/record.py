@@ -163,14 +163,14 @@ def parse_record(text: str) -> Record:
         raise BadRecord("it is nested too deeply")
     if not isinstance(data, dict) or data.get("version") != _VERSION:
         raise BadRecord("it is of a form that this version of Surgery does not know")
-    recipe = _of(data, "recipe", dict)
+    recipe = _field(data, "recipe", dict)
     return Record(
-        recipe=_recipe(_of(recipe, "text", str)),
+        recipe=_recipe(_field(recipe, "text", str)),
         sha256=_digest(recipe),
-        params=_of(data, "params", dict),
-        versions=_texts(_of(data, "versions", dict)),
-        sources=tuple(_source(item) for item in _of(data, "sources", list)),
-        result=_listing(_of(data, "result", dict)),
+        params=_field(data, "params", dict),
+        versions=_texts(_field(data, "versions", dict)),
+        sources=tuple(_source(item) for item in _field(data, "sources", list)),
+        result=_listing(_field(data, "result", dict)),
     )
 
 
@@ -187,7 +187,7 @@ def depth(data: Any) -> int:
     return found
 
 
-def _of(data: Any, name: str, kind: type, default: Any = None) -> Any:
+def _field(data: Any, name: str, kind: type, default: Any = None) -> Any:
     value = data.get(name, default) if isinstance(data, dict) else None
     if type(value) is not kind:
         raise BadRecord(f"its `{name}` is not what stands there")
@@ -206,18 +206,18 @@ def _recipe(text: str) -> str:
 
 
 def _digest(data: dict[str, Any]) -> str:
-    found: str = _of(data, "sha256", str)
+    found: str = _field(data, "sha256", str)
     if not _SHA256.fullmatch(found):
         raise BadRecord("a digest in it is none")
     return found
 
 
 def _texts(data: dict[str, Any]) -> dict[str, str]:
-    return {name: _of(data, name, str) for name in data}
+    return {name: _field(data, name, str) for name in data}
 
 
 def _size(data: dict[str, Any], name: str) -> int:
-    found: int = _of(data, name, int)
+    found: int = _field(data, name, int)
     if found < 0:
         raise BadRecord(f"its `{name}` is not what stands there")
     return found
@@ -229,14 +229,14 @@ def _listing(data: dict[str, Any]) -> Listing:
 
 def _source(data: Any) -> SourceRecord:
     return SourceRecord(
-        place=_of(data, "place", str),
-        listing=_listing(_of(data, "structure", dict)),
-        format=_of(data, "format", str, ""),
-        files=tuple(_file(item) for item in _of(data, "files", list, [])),
-        record=_of(data, "made_by", dict) if "made_by" in data else None,
+        place=_field(data, "place", str),
+        listing=_listing(_field(data, "structure", dict)),
+        format=_field(data, "format", str, ""),
+        files=tuple(_file(item) for item in _field(data, "files", list, [])),
+        record=_field(data, "made_by", dict) if "made_by" in data else None,
     )
 
 
 def _file(data: Any) -> FileRecord:
     sha256 = _digest(data) if isinstance(data, dict) and "sha256" in data else None
-    return FileRecord(_of(data, "name", str), _size(data, "size"), sha256, _of(data, "claimed", bool, False))
+    return FileRecord(_field(data, "name", str), _size(data, "size"), sha256, _field(data, "claimed", bool, False))

@@ -64,7 +64,7 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
     sink = SINKS[name]()
     directory = sink.form == "directory" or asked or (sink.form == "shards" and not path.suffix)
     if asked and sink.form == "file":
-        note = "torch's formats are one file: leave out `shard_size`, and give the path a suffix such as `.pt`"
+        note = "it is one file: leave out `shard_size`, and the `/` at the end of the path"
         raise fail("output-format", f"`{name}` is not written as a directory of shards", output.span, (note,))
     if directory and not ends and path.suffix in _suffixes():
         raise _named_as_a_file(output, name, sink)

@@ -59,7 +59,7 @@ def read_items(metadata: File, names: Mapping[Item, str]) -> Contents:
 
 def _read_file(file: File, items: list[Item], names: Mapping[Item, str], contents: Contents) -> None:
     end = 0
-    #: content of an item -> the number or text in it: each parameter has its learning rate, and so on, many times over
+    # content of an item -> the number or text in it: each parameter has its learning rate, and so on, many times over
     known: dict[bytes | None, Any] = {}
     for item in items:
         if item.offset < end:

@@ -16,7 +16,7 @@ from surgery.formats.distributed.paths import TreePath
 from surgery.formats.file import File
 from surgery.formats.pickles.machine import Machine, Malformed, Unsupported
 from surgery.formats.pickles.stream import InFile
-from surgery.formats.pickles.tensors import Tensors, no_storage
+from surgery.formats.pickles.tensors import DIMENSIONS, Tensors, is_size, no_storage
 from surgery.formats.plain_names import is_plain
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.spec import Spec
@@ -25,8 +25,6 @@ __all__ = ["Chunk", "Described", "Item", "TensorItem", "is_metadata", "read_meta
 
 #: how the name of the module with the class ``Metadata`` begins, and how it ends; what is between has changed
 _MODULES = (b"torch.distributed.", b"checkpoint.metadata")
-_DIMENSIONS = 64
-_LARGEST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ def _item(name: str, fields: Mapping[str, Any]) -> Item:
     if not isinstance(file, str) or not is_plain(file):
         named = f"`{file}`" if isinstance(file, str) else "by something that is no text"
         raise Malformed(f"the file of `{name}` is named {named}, which is no name of a file beside the metadata")
-    if type(offset) is not int or type(length) is not int or not 0 <= offset < _LARGEST or not 0 <= length < _LARGEST:
+    if not is_size(offset) or not is_size(length):
         raise Malformed(f"the place of `{name}` in its file is none that can be")
     if fields.get("transform_descriptors"):
         raise Unsupported(f"`{name}` was compressed or encrypted when it was saved, by an extension of torch")
@@ -189,7 +187,7 @@ def _size(*args: Any) -> tuple[int, ...]:
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
-    good = isinstance(value, tuple | list) and len(value) <= _DIMENSIONS
-    if not good or not all(type(number) is int and 0 <= number < _LARGEST for number in value):
+    good = isinstance(value, tuple | list) and len(value) <= DIMENSIONS
+    if not good or not all(map(is_size, value)):
         raise Malformed("a shape or an offset in it is none that can be")
     return tuple(value)

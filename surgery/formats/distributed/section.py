@@ -19,9 +19,7 @@ class Section(File):
     """
 
     def __init__(self, whole: File, name: str, start: int, size: int) -> None:
-        self.path = whole.path
-        self.name = name
-        self.size = size
+        super().__init__(-1, whole.path, name, size)
         self._whole = whole
         self._start = start
         self.content = whole.read(start, size) if size <= _SMALL else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from surgery.formats.contents import Blob, Placeholder, Trait
 from surgery.formats.pickles.machine import Builder, Finisher, LocatedBytes, LocatedText, Malformed
-from surgery.formats.pickles.tensors import Tensors, view
+from surgery.formats.pickles.tensors import Tensors, is_size, view
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import ByteRange, Held, TensorExpr
 from surgery.tensors.spec import Spec
@@ -80,7 +80,7 @@ class Arrays:
         return build
 
     def _make(self, shape: Any, dtype: DType, big_endian: bool, fortran: bool, data: Any) -> TensorExpr:
-        if type(shape) is not tuple or not all(type(size) is int and 0 <= size < 1 << 62 for size in shape):
+        if type(shape) is not tuple or not all(map(is_size, shape)):
             raise Malformed("an array's shape is none")
         spec = Spec(shape, dtype)
         strides = fortran_strides(shape) if fortran else row_strides(shape)
@@ -132,6 +132,8 @@ def _dtype(described: Any) -> tuple[DType, bool] | None:
 
 def _bytes(data: Any) -> tuple[ByteRange | None, bytes]:
     """Where an array's bytes stand, or the bytes themselves."""
+    if type(data) is Placeholder and data.name == "bytearray" and data.args:
+        data = data.args[0]
     if type(data) is Blob:
         return data.range, b""
     if isinstance(data, LocatedBytes | LocatedText) and data.range is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from surgery.formats.contents import Ordered, Placeholder, Storage, Trait
 from surgery.formats.pickles.machine import Builder, Malformed, check_key
@@ -18,7 +18,7 @@ from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import ByteRange, Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec, format_bytes
 
-__all__ = ["STORAGE_TYPES", "Tensors", "no_storage", "storage_maker", "view"]
+__all__ = ["DIMENSIONS", "STORAGE_TYPES", "Tensors", "is_size", "no_storage", "storage_maker", "view"]
 
 #: class of a storage -> dtype and size of an element; torch.storage._storage_type_to_dtype_map
 STORAGE_TYPES: dict[str, tuple[DType | None, int]] = {
@@ -43,8 +43,14 @@ STORAGE_TYPES: dict[str, tuple[DType | None, int]] = {
     for name, size in {"QInt8": 1, "QUInt8": 1, "QInt32": 4, "QUInt4x2": 1, "QUInt2x4": 1}.items()
 }
 
-_DIMENSIONS = 64
+#: the most that a tensor may have
+DIMENSIONS = 64
 _LARGEST = 1 << 62
+
+
+def is_size(value: Any) -> TypeGuard[int]:
+    """Whether a value from a file is a number of elements or bytes that there can be, and no bool."""
+    return type(value) is int and 0 <= value < _LARGEST
 
 
 def view(spec: Spec, storage: ByteRange, offset: int, strides: tuple[int, ...], *, big_endian: bool) -> TensorExpr:
@@ -112,18 +118,11 @@ class Tensors:
         if made is None:
             if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride):
                 raise Malformed("a tensor's shape and strides do not agree")
-            if len(size) > _DIMENSIONS:
+            if len(size) > DIMENSIONS:
                 raise Malformed(f"a tensor has {len(size)} dimensions")
-            for number in (offset, *size, *stride):
-                if type(number) is not int or not 0 <= number < _LARGEST:
-                    raise Malformed("a tensor's shape, strides or offset are no numbers that can be")
-            made = view(
-                Spec(size, dtype),
-                storage.range,
-                offset,
-                stride,
-                big_endian=storage.big_endian,
-            )
+            if not all(map(is_size, (offset, *size, *stride))):
+                raise Malformed("a tensor's shape, strides or offset are no numbers that can be")
+            made = view(Spec(size, dtype), storage.range, offset, stride, big_endian=storage.big_endian)
             self._made[key] = made
         return made
 
@@ -245,7 +244,7 @@ def storage_maker(place: Callable[[str, int], ByteRange], *, big_endian: bool = 
         if found is None:
             if storage_type.name not in STORAGE_TYPES:
                 raise Malformed(f"there is no storage of the type `{storage_type}`")
-            if type(numel) is not int or not 0 <= numel < _LARGEST or not isinstance(location, str):
+            if not is_size(numel) or not isinstance(location, str):
                 raise Malformed("a storage has a size or a place that cannot be")
             dtype, size = STORAGE_TYPES[storage_type.name]
             where = place(key, numel * size)
