@@ -149,7 +149,8 @@ def test_the_rest_of_a_checkpoint_is_kept(form, tmp_path, write):
 
 
 @FORMATS
-def test_placeholders_are_written_as_they_stood(form, tmp_path, write):
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_placeholders_are_written_as_they_stood(form, protocol, tmp_path, write):
     import argparse
     from collections import Counter, defaultdict
     from datetime import timedelta
@@ -169,7 +170,7 @@ def test_placeholders_are_written_as_they_stood(form, tmp_path, write):
         "bytes": bytearray(b"ab\xff"),
         "state_dict": {"w": torch.arange(3.0)},
     }
-    torch.save(wanted, tmp_path / "in.pt")
+    torch.save(wanted, tmp_path / "in.pt", pickle_protocol=protocol)
     path = write(subject_of(tmp_path / "in.pt", "state_dict"), "out.pt", format=form, container="keep")
     with pytest.raises(pickle.UnpicklingError):
         load(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from surgery.formats.contents import Blob
+from surgery.formats.contents import Blob, Placeholder
 from surgery.formats.pickles.machine import LocatedText, Machine, Malformed
 from surgery.formats.pickles.opcodes.table import byte, length4, length8, opcode
 
@@ -74,6 +74,11 @@ def _binbytes(machine: Machine) -> None:
 
 
 @opcode("\x8e")
-@opcode("\x96")
 def _binbytes8(machine: Machine) -> None:
     machine.stack.append(machine.take_located(length8(machine)))
+
+
+@opcode("\x96")
+def _bytearray8(machine: Machine) -> None:
+    # as earlier protocols have it: by a call
+    machine.stack.append(Placeholder("__builtin__", "bytearray", (machine.take_located(length8(machine)),)))
