@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from surgery.diagnostics import fail
 from surgery.formats.distributed import METADATA, SUFFIX
 from surgery.formats.distributed.parts import is_part_name
-from surgery.formats.file import open_file
-from surgery.formats.sharded import Sharded, index_of, shard_names
+from surgery.formats.sharded import shards_of
 from surgery.wording import listed
 
 __all__ = ["the_checkpoint_among", "the_checkpoint_in"]
@@ -49,13 +48,9 @@ def the_checkpoint_in(directory: Path, name: str) -> Path:
         )
         message = f"`{name}` holds files of a distributed checkpoint, and no `{METADATA}` that says what is in them"
         raise fail("not-a-checkpoint", message, notes=[note])
-    shards = {shard for file in files if _INDEX.search(file) for shard in _shards_of(directory / file, name)}
+    indexes = [file for file in files if _INDEX.search(file)]
+    shards = {shard for index in indexes for shard in shards_of(directory / index, os.path.join(name, index))}
     return directory / the_checkpoint_among([file for file in files if file not in shards], name, present)
-
-
-def _shards_of(index: Path, directory: str) -> Collection[str]:
-    with open_file(index, os.path.join(directory, index.name)) as file:
-        return shard_names(file, index_of(file)) if Sharded.matches(file) else ()
 
 
 def the_checkpoint_among(files: Sequence[str], name: str, present: Sequence[str] | None = None) -> str:

@@ -21,11 +21,10 @@ from surgery.formats.file import File, corrupt, open_file
 from surgery.formats.plain_names import is_plain
 from surgery.formats.safetensors import restore_aliases
 from surgery.formats.strict_json import NotStrict, parse
-from surgery.limits import exceeded, limits
 from surgery.tensors.expr import TensorExpr
 from surgery.wording import listed
 
-__all__ = ["Sharded", "index_of", "shard_names"]
+__all__ = ["Sharded", "shards_of"]
 
 
 @FORMATS.register("sharded")
@@ -42,8 +41,8 @@ class Sharded(Format):
 
     @classmethod
     def read(cls, file: File) -> Checkpoint:
-        index = index_of(file)
-        shards = shard_names(file, index)
+        index = _index(file)
+        shards = _shards(file, index)
         _no_single_file(file)
         tree: dict[str, TensorExpr] = {}
         files = {file.path: file.size}
@@ -61,17 +60,28 @@ class Sharded(Format):
         return Checkpoint(file.path, f"sharded-{found[0].format}", tree, metadata, files, traits, file.name)
 
 
-def index_of(file: File) -> dict[str, Any]:
+def shards_of(path: Path, name: str) -> dict[str, list[str]]:
+    """The shards that a file is the index of, by name, with the keys of their tensors; none where it is no index.
+
+    Args:
+        path: the file.
+        name: what messages call it.
+
+    Raises:
+        SurgeryError: it cannot be read, is damaged, or names what is no shard.
+    """
+    with open_file(path, name) as file:
+        return _shards(file, _index(file)) if Sharded.matches(file) else {}
+
+
+def _index(file: File) -> dict[str, Any]:
     """The content of an index.
 
     Raises:
         SurgeryError: it is damaged, or has no map from tensors to files.
     """
-    if file.size > limits().header:
-        message = f"`{file.name}` is an index of {file.size} bytes"
-        raise exceeded("header", message, needed=file.size)
     try:
-        index = parse(file.read(0, file.size))
+        index = parse(file.whole("header"))
     except NotStrict as error:
         raise corrupt(file, f"the index is damaged: {error}", cause=error) from error
     if not isinstance(index, dict) or not isinstance(index.get("weight_map"), dict) or not index["weight_map"]:
@@ -79,7 +89,7 @@ def index_of(file: File) -> dict[str, Any]:
     return index
 
 
-def shard_names(file: File, index: Mapping[str, Any]) -> dict[str, list[str]]:
+def _shards(file: File, index: Mapping[str, Any]) -> dict[str, list[str]]:
     """File name -> keys of its tensors.
 
     Names are judged as they are written, not by what they lead to (hub caches are made of symbolic links).

@@ -14,8 +14,7 @@ from urllib.parse import unquote
 
 from surgery.diagnostics import SurgeryError, fail
 from surgery.formats.directory import the_checkpoint_among
-from surgery.formats.file import open_file
-from surgery.formats.sharded import Sharded, index_of, shard_names
+from surgery.formats.sharded import shards_of
 from surgery.places.place import Place
 from surgery.places.scheme import SCHEMES, Scheme, need_network
 from surgery.planning.context import Context
@@ -94,10 +93,8 @@ def _fetched(remote: _Remote, place: Place) -> Path:
         chosen = the_checkpoint_among(names, str(place))
         remote = replace(remote, path=f"{remote.path}/{chosen}" if remote.path else chosen)
         found = _download(remote)
-    with open_file(found, str(place)) as opened:
-        shards = shard_names(opened, index_of(opened)) if Sharded.matches(opened) else {}
     folder = remote.path.rpartition("/")[0]
-    for name in shards:
+    for name in shards_of(found, str(place)):
         _download(_Remote(remote.repository, _commit(found, remote), f"{folder}/{name}" if folder else name))
     return found
 

@@ -10,8 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from surgery.diagnostics import fail
 from surgery.files.links import link
-from surgery.formats.file import open_file
-from surgery.formats.sharded import Sharded, index_of, shard_names
+from surgery.formats.sharded import shards_of
 from surgery.places.cache import versions
 from surgery.places.download import Download
 from surgery.places.place import Place
@@ -32,9 +31,7 @@ class HttpsScheme(Scheme):
     @classmethod
     def locate(cls, place: Place, context: Context) -> Path:
         path = _file(place, context)
-        with open_file(path, place.path) as opened:
-            shards = shard_names(opened, index_of(opened)) if Sharded.matches(opened) else {}
-        for name in shards:
+        for name in shards_of(path, place.path):
             shard = dataclasses.replace(place, path=urljoin(place.path, quote(name)), sha256=None)
             link(_file(shard, context), path.parent / name, span=place.span)
         return path
