@@ -29,7 +29,8 @@ def follow_optimizers(subject: Subject, context: Context) -> Subject:
     State follows parameters by name through renaming, dropping, replacement, freezing, extraction and reordering: it is
     handed on as it stands, bit for bit. State of parameters that are gone, or whose values were computed anew, goes. A
     new parameter joins the group of the layer that it replaces, else that of its nearest neighbour, and begins without
-    state. In each group the order is that of the result, as ``model.parameters()`` gives it.
+    state. One that the optimizer did not have (frozen, and left out) it does not get. In each group the order is that
+    of the result, as ``model.parameters()`` gives it.
 
     Errors (to the context): ``optimizer-state``; the parameters changed, and it is not certain which of them the
     numbers in the optimizer stand for.
@@ -40,10 +41,13 @@ def follow_optimizers(subject: Subject, context: Context) -> Subject:
     before = parameters_before(rest, subject)
     others = other_models(rest)
     after = survivors(rest, subject, before)
-    if [one.old for one in after] == list(before):
+    moved = [one.old for one in after] != list(before)
+    if not moved and [one.key for one in after] == list(before):
         return subject
     changed = rest.tree
     for path, optimizer in _optimizers(rest.tree, rest.entry):
+        if not moved and not _names_parameters(optimizer):
+            continue
         numbers = numbering(optimizer, before)
         if numbers is None and any(numbering(optimizer, other) for other in others):
             continue
@@ -80,6 +84,14 @@ def _is_whole(node: Mapping[str, Any]) -> bool:
     )
 
 
+def _names_parameters(optimizer: Mapping[str, Any]) -> bool:
+    """Whether the optimizer knows names, which a renaming changes."""
+    return any(
+        group.get("param_names") or any(isinstance(number, str) for number in group["params"])
+        for group in optimizer["param_groups"]
+    )
+
+
 def _report(path: tuple[str, ...], optimizer: Mapping[str, Any], before: Mapping[str, Spec], context: Context) -> None:
     count = sum(len(group["params"]) for group in optimizer["param_groups"])
     message = f"`{'.'.join(path)}` numbers {count} parameters, and it is not certain which they are"
@@ -106,6 +118,10 @@ class _Following:
         members: list[list[Survivor]] = [[] for _ in self.optimizer["param_groups"]]
         previous = 0
         for one in self.after:
+            sources = (one.old,) if one.old is not None else one.related
+            if sources and not any(name in group_of for name in sources):
+                # it was left out of the optimizer, as frozen parameters are
+                continue
             previous = self._group(one, group_of, previous)
             members[previous].append(one)
         by_name = any(isinstance(number, str) for number in self.numbers)

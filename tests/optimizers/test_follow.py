@@ -22,6 +22,9 @@ OPTIMIZERS: dict[str, Make] = {
     "head apart": lambda m: SGD(
         [{"params": m[:-1].parameters()}, {"params": m[-1].parameters(), "lr": 0.5}], lr=0.1, momentum=0.9
     ),
+    "head first": lambda m: SGD(
+        [{"params": m[-1].parameters(), "lr": 0.5}, {"params": m[:-1].parameters()}], lr=0.1, momentum=0.9
+    ),
     "no decay for vectors": lambda m: AdamW(
         [
             {"params": [p for p in m.parameters() if p.ndim > 1], "weight_decay": 0.1},
@@ -107,6 +110,20 @@ def test_renamed_and_dropped(make: Make, tmp_path: Path) -> None:
     step(model, optimizer)
 
 
+def test_names_in_the_optimizer_are_renamed(tmp_path: Path) -> None:
+    """Those of `named_parameters()`, and those that FSDP saves the state under."""
+    model, old = trained(OPTIMIZERS["named"], tmp_path / "in.pt")
+    saved, _ = convert([{"rename": "0 -> stem"}], tmp_path / "in.pt")
+    assert saved["optimizer"]["param_groups"][0]["param_names"][:2] == ["stem.weight", "stem.bias"]
+    names = [name for name, _ in model.named_parameters()]
+    state = {names[number]: value for number, value in old.state_dict()["state"].items()}
+    by_name = {"state": state, "param_groups": [{"lr": 0.1, "params": names}]}
+    torch.save({"model": model.state_dict(), "optimizer": by_name}, tmp_path / "in.pt")
+    saved, _ = convert([{"rename": "0 -> stem"}], tmp_path / "in.pt")
+    assert list(saved["optimizer"]["state"])[:2] == ["stem.weight", "stem.bias"]
+    assert same(saved["optimizer"]["state"]["stem.weight"].values(), state["0.weight"].values())
+
+
 def test_group_options_stay_with_their_group(tmp_path: Path) -> None:
     trained(OPTIMIZERS["head apart"], tmp_path / "in.pt")
     saved, _ = convert([{"replace_layer": "4 -> Sequential(Dropout(0.2), Linear(16, 5))"}], tmp_path / "in.pt")
@@ -150,16 +167,42 @@ def test_a_copy_has_state_of_its_own(tmp_path: Path) -> None:
     assert state[4]["momentum_buffer"].data_ptr() != state[6]["momentum_buffer"].data_ptr()
 
 
-def test_what_is_uncertain_is_an_error(tmp_path: Path) -> None:
-    """Frozen parameters were left out of the optimizer: the numbers alone do not say which."""
+def test_frozen_parameters_were_left_out(tmp_path: Path) -> None:
+    """As `filter(lambda p: p.requires_grad, model.parameters())` does; shapes tell which they are."""
 
     def only_some(model: nn.Module) -> Optimizer:
         return SGD([model[0].weight, model[4].weight], lr=0.1, momentum=0.9)
 
-    trained(only_some, tmp_path / "in.pt")
-    with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*numbers 2 parameters"):
+    old_model, old = trained(only_some, tmp_path / "in.pt")
+    saved, plan = convert([{"filter": {"drop": "0"}}], tmp_path / "in.pt")
+    momentum = old.state[old_model[4].weight]["momentum_buffer"]
+    assert torch.equal(saved["optimizer"]["state"][0]["momentum_buffer"], momentum)
+    assert saved["optimizer"]["param_groups"][0]["params"] == [0]
+    assert plan.remarks[-1] == "optimizer: 1 parameters keep their state, that of 1 goes"
+
+
+def test_what_is_uncertain_is_an_error(tmp_path: Path) -> None:
+    """One vector of four was trained, and there are three of them."""
+
+    def only_one(model: nn.Module) -> Optimizer:
+        return SGD([model[1].weight], lr=0.1, momentum=0.9)
+
+    trained(only_one, tmp_path / "in.pt")
+    with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*numbers 1 parameters"):
         convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt")
     assert not (tmp_path / "out.pt").exists()
+
+
+def test_groups_that_may_be_either_are_an_error(tmp_path: Path) -> None:
+    """No reading with the groups as they stand fits, and of the others more than one."""
+
+    def twins(model: nn.Module) -> Optimizer:
+        groups = [[model[1].bias], [model[0].weight], [model[0].bias]]
+        return SGD([{"params": group} for group in groups], lr=0.1, momentum=0.9)
+
+    trained(twins, tmp_path / "in.pt")
+    with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*numbers 3 parameters"):
+        convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt")
 
 
 def test_the_optimizer_of_another_model_stays(tmp_path: Path) -> None:
