@@ -109,7 +109,7 @@ def leaf_tensor(expr: TensorExpr, files: SourceFiles, scratch: Scratch | None = 
         with _PRODUCING:
             produced: Tensor = expr.producer.produce(expr.name).detach()
             return produced
-    tensor = _room(expr.spec, scratch)
+    tensor = _empty(expr.spec, scratch)
     if isinstance(expr, Stored):
         files.read_all(expr.ranges, bytes_of_tensor(tensor))
     elif tensor.numel():
@@ -128,7 +128,7 @@ def _order(expr: TensorExpr, files: SourceFiles, scratch: Scratch, view: memoryv
         ordered[:] = swap(ordered)
 
 
-def _room(spec: Spec, scratch: Scratch | None) -> Tensor:
+def _empty(spec: Spec, scratch: Scratch | None) -> Tensor:
     """An uninitialised contiguous tensor."""
     import torch
 
@@ -153,7 +153,7 @@ def bytes_of_tensor(tensor: Tensor, scratch: Scratch | None = None) -> memoryvie
     try:
         plain = tensor.detach().cpu().resolve_conj().resolve_neg()
         if not plain.is_contiguous():
-            plain = _room(spec_of(plain), scratch).copy_(plain)
+            plain = _empty(spec_of(plain), scratch).copy_(plain)
         # with one element or none a contiguous tensor may have any stride (an expanded one has 0)
         flat = plain.as_strided((plain.numel(),), (1,))
         return view_of(flat.view(torch.uint8).numpy())

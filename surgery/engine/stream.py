@@ -89,7 +89,7 @@ class _Writer:
             coming = gathered[number + _AHEAD] if number + _AHEAD < len(gathered) else ()
             yield Job(partial(self._gather, window, coming))
         for window in windows(self._shared, WINDOW):
-            yield Job(partial(self._look, window))
+            yield Job(partial(self._read_shared, window))
 
     def _wholes(self) -> set[ByteRange]:
         """The ranges with a checksum of which parts are copied."""
@@ -167,7 +167,7 @@ class _Writer:
                 view[:] = part.source[part.start : part.start + part.length]
         self._write(memory, first)
 
-    def _look(self, parts: Sequence[Part]) -> None:
+    def _read_shared(self, parts: Sequence[Part]) -> None:
         """Read what was shared if it has a checksum that ends here, or needs one; a checksum that goes on may do so."""
         for part in parts:
             assert isinstance(part.source, Copy), "only ranges are shared"

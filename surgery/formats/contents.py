@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from surgery.tensors.dtype import DType
 from surgery.tensors.expr import ByteRange, TensorExpr
+
+if TYPE_CHECKING:
+    from surgery.formats.file import File
 
 __all__ = ["Blob", "Checkpoint", "Ordered", "Placeholder", "Rest", "Storage", "Trait"]
 
@@ -121,6 +124,22 @@ class Checkpoint:
     traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)
     shown: str = ""
     names: Collection[tuple[str, str]] = ()
+
+    @classmethod
+    def of(
+        cls,
+        file: File,
+        format: str,
+        tree: Any,
+        *,
+        metadata: Mapping[str, str] = MappingProxyType({}),
+        files: Mapping[str, int] | None = None,
+        traits: Mapping[TensorExpr, Trait] = MappingProxyType({}),
+        names: Collection[tuple[str, str]] = (),
+    ) -> Checkpoint:
+        """The checkpoint that a file is, or leads to; `files` where it is not the only one."""
+        files = {file.path: file.size} if files is None else files
+        return cls(file.path, format, tree, metadata, files, traits, file.name, names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

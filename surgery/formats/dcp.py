@@ -54,7 +54,7 @@ class DistributedCheckpoint(Format):
             tree = nested(file, values)
         restore_numbers(tree)
         files = {file.path: file.size, **contents.files}
-        return Checkpoint(file.path, "dcp", tree, _record(file), files, contents.traits, file.name)
+        return Checkpoint.of(file, "dcp", tree, metadata=_record(file), files=files, traits=contents.traits)
 
 
 def _record(metadata: File) -> dict[str, str]:

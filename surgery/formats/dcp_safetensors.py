@@ -54,7 +54,7 @@ class DistributedSafetensors(Format):
             for key, expr in found.tree.items():
                 parts[key].append((Chunk(offsets[key], expr.spec.shape), expr))
         tree = {key: _whole(file, key, inside) for key, inside in parts.items()}
-        return Checkpoint(file.path, "dcp-safetensors", tree, metadata, files, shown=file.name)
+        return Checkpoint.of(file, "dcp-safetensors", tree, metadata=metadata, files=files)
 
 
 def _whole(file: File, key: str, parts: list[Part]) -> TensorExpr:

@@ -100,7 +100,7 @@ class Npy(Format):
                 tensors.traits[tree] = Trait("array")
             else:
                 tree = _single(read_pickle(file, header.length, tensors))
-        return Checkpoint(file.path, "npy", tree, {}, {file.path: file.size}, tensors.traits, file.name)
+        return Checkpoint.of(file, "npy", tree, traits=tensors.traits)
 
 
 def _single(tree: Any) -> Any:

@@ -50,7 +50,7 @@ class Npz(Format):
             for name, member in archive.members.items():
                 tree[name.removesuffix(_SUFFIX)] = _array(file, archive, member)
         traits = {value: Trait("array") for value in tree.values() if isinstance(value, TensorExpr)}
-        return Checkpoint(file.path, "npz", tree, {}, {file.path: file.size}, traits, file.name)
+        return Checkpoint.of(file, "npz", tree, traits=traits)
 
 
 def _array(file: File, archive: Archive, member: Member) -> TensorExpr | Blob | bytes:

@@ -37,7 +37,7 @@ class Pickled(Format):
         tensors = Tensors()
         with reading(file):
             tree = read_pickle(file, 0, tensors)
-        return Checkpoint(file.path, "pickle", tree, {}, {file.path: file.size}, tensors.traits, file.name)
+        return Checkpoint.of(file, "pickle", tree, traits=tensors.traits)
 
 
 def read_pickle(file: File, start: int, tensors: Tensors) -> Any:

@@ -72,7 +72,7 @@ class Safetensors(Format):
             ends.append((begin, end, key))
         _check_cover(file, sorted(ends), file.size - start)
         restore_aliases(file, tree, metadata.pop(ALIASES, None))
-        return Checkpoint(file.path, "safetensors", tree, metadata, {file.path: file.size}, shown=file.name)
+        return Checkpoint.of(file, "safetensors", tree, metadata=metadata)
 
 
 def _header(file: File) -> tuple[dict[str, Any], int]:

@@ -57,7 +57,7 @@ class Sharded(Format):
             found.append(shard)
         metadata = _common_metadata(index, found)
         restore_aliases(file, tree, metadata.pop(ALIASES, None))
-        return Checkpoint(file.path, f"sharded-{found[0].format}", tree, metadata, files, traits, file.name)
+        return Checkpoint.of(file, f"sharded-{found[0].format}", tree, metadata=metadata, files=files, traits=traits)
 
 
 def shards_of(path: Path, name: str) -> dict[str, list[str]]:

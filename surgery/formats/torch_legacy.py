@@ -53,9 +53,8 @@ class TorchLegacy(Format):
         with reading(file):
             names: set[tuple[str, str]] = set()
             tree = read_legacy(InFile(file), builders, arrays.finishers, names)
-            metadata = _record(InFile(file))
-        files, traits = {file.path: file.size}, tensors.traits
-        return Checkpoint(file.path, "torch-legacy", tree, metadata, files, traits, file.name, sorted(names))
+            record = _record(InFile(file))
+        return Checkpoint.of(file, "torch-legacy", tree, metadata=record, traits=tensors.traits, names=sorted(names))
 
 
 def read_legacy(

@@ -44,8 +44,7 @@ class TorchZip(Format):
         name, traits = "torch", tensors.traits
         if f"{folder}constants.pkl" in archive.members:
             name, traits = "torchscript", add_kinds(archive, folder, tree, traits)
-        metadata = _record(archive, folder)
-        return Checkpoint(file.path, name, tree, metadata, {file.path: file.size}, traits, file.name, names)
+        return Checkpoint.of(file, name, tree, metadata=_record(archive, folder), traits=traits, names=names)
 
 
 def _is_pickle(name: str) -> bool:
