@@ -46,7 +46,8 @@ def offloaded(skeleton: Skeleton, context: Context) -> dict[str, TensorExpr]:
             inside = hook.place_submodules and slot.key.startswith(prefix)
             if hook.offload and hook.weights_map is not None and (module is slot.module or inside):
                 name = slot.key.removeprefix(prefix) if inside else slot.name
-                found[slot.key] = _Source(slot.key, spec_of(slot.tensor), known, context).of(hook.weights_map, name)
+                source = _Source(slot.key, slot.tensor, known, context)
+                found[slot.key] = source.cast(source.of(hook.weights_map, name), hook.weights_map, name)
                 break
     return found
 
@@ -83,9 +84,9 @@ def unhook(module: nn.Module) -> None:
 class _Source:
     """The values of one tensor, as an expression."""
 
-    def __init__(self, key: str, spec: Spec, known: dict[Any, TensorExpr], context: Context) -> None:
+    def __init__(self, key: str, tensor: Tensor, known: dict[Any, TensorExpr], context: Context) -> None:
         self._key = key
-        self._spec = spec
+        self._tensor = tensor
         self._known = known
         self._context = context
 
@@ -110,7 +111,7 @@ class _Source:
         if name not in weights:
             raise self._fails("its hook does not know where it is")
         tensor = weights[name].detach()
-        return self._checked(self._known.setdefault(identity(tensor), Held(spec_of(tensor), tensor)))
+        return self._known.setdefault(identity(tensor), Held(spec_of(tensor), tensor))
 
     def _in_safetensors(self, path: str, name: str) -> TensorExpr:
         if path not in self._known:
@@ -119,7 +120,8 @@ class _Source:
         self._context.files.update(found.files)
         if name not in found.tree:
             raise self._fails(f"its hook says that it is in `{path}`, and there is no `{name}`")
-        return self._checked(found.tree[name])
+        expr: TensorExpr = found.tree[name]
+        return expr
 
     def _in_folder(self, path: str, about: Mapping[str, Any]) -> TensorExpr:
         """The format of accelerate's folders: a file for each tensor, with its bytes and nothing else."""
@@ -129,12 +131,14 @@ class _Source:
             raise self._fails(f"its hook says that it is `{path}`, and that is no file of {spec.nbytes} bytes")
         path = os.path.abspath(path)
         self._context.files[path] = size
-        return self._checked(self._known.setdefault(path, Stored(spec, (ByteRange(path, 0, size),))))
+        return self._known.setdefault(path, Stored(spec, (ByteRange(path, 0, size),)))
 
-    def _checked(self, expr: TensorExpr) -> TensorExpr:
-        if expr.spec != self._spec:
-            raise self._fails(f"it is {self._spec}, and what its hook brings in is {expr.spec}")
-        return expr
+    def cast(self, expr: TensorExpr, weights: Mapping[str, Tensor], name: str) -> TensorExpr:
+        """The values as the hook brings them in: of another dtype, it casts them to that of the model."""
+        spec = spec_of(self._tensor)
+        if expr.spec.shape != spec.shape:
+            raise self._fails(f"it is {spec}, and what its hook brings in is {expr.spec}")
+        return expr if expr.spec == spec else Held(spec, weights[name].detach().to(self._tensor.dtype))
 
     def _fails(self, why: str) -> Exception:
         note = "the state dict of a model before it was offloaded can be given"

@@ -36,7 +36,8 @@ class OnDisk(Mapping[str, Tensor]):
         if _state(file) != self._files[file]:
             note = "the model brings its weights in from there: build it again"
             raise fail("source-changed", f"`{file}` is not what it was when the model was built", notes=(note,))
-        tensor: Tensor = self._loader[key]
+        # as a copy it begins where torch lets tensors begin, so that kernels give the very values they give in memory
+        tensor: Tensor = self._loader[key].clone()
         return tensor
 
     def __iter__(self) -> Iterator[str]:
