@@ -12,10 +12,10 @@ from surgery.document.emit import emit, scalar
 from surgery.formatting import SCHEMA_LINE, format_recipe
 from surgery.lang.path import Literal, Path, Segment
 from surgery.wording import counted
+from surgery.wrappers import WRAPPERS
 
 __all__ = ["new_recipe"]
 
-_WRAPPERS = ("module", "_orig_mod")
 #: more children of the root than this are not listed one by one
 _MOST = 12
 
@@ -76,7 +76,7 @@ def _steps(tensors: Mapping[str, tuple[int, ...]] | None, *, is_model: bool) -> 
         return _block(["optional module.** -> **"], "rename")
     if is_model:
         return _head(tensors)
-    wrapper = next((wrapper for wrapper in _WRAPPERS if all(key.startswith(f"{wrapper}.") for key in tensors)), None)
+    wrapper = next((wrapper for wrapper in WRAPPERS if all(key.startswith(f"{wrapper}.") for key in tensors)), None)
     keys = [_unwrapped(key) for key in tensors] if wrapper else list(tensors)
     children = Counter(key.split(".")[0] for key in keys)
     # no selector names a segment of no characters
@@ -98,7 +98,7 @@ def _head(tensors: Mapping[str, tuple[int, ...]]) -> str:
 
 
 def _unwrapped(key: str) -> str:
-    while key.startswith(tuple(f"{wrapper}." for wrapper in _WRAPPERS)):
+    while key.startswith(tuple(f"{wrapper}." for wrapper in WRAPPERS)):
         key = key.partition(".")[2]
     return key
 

@@ -11,10 +11,10 @@ from surgery.lang.path import print_literal
 from surgery.planning.differences import Differences, Words
 from surgery.subtrees import topmost
 from surgery.wording import counted
+from surgery.wrappers import WRAPPERS
 
 __all__ = ["candidates", "exceptions"]
 
-_WRAPPERS = {"module", "_orig_mod"}
 _NAMES = "ijkl"
 _INDEX_SET = re.compile(r"\{[0-9,-]+\}")
 _CAPTURE = re.compile(rf"\{{[{_NAMES}]\}}")
@@ -51,7 +51,7 @@ def _prefix_there(differences: Differences, words: Words) -> list[str]:
         return []
     rename = _rename(f"{prefix}.**", "**")
     if everything:
-        unwrap = " or `unwrap: true`" if set(prefix.split(".")) <= _WRAPPERS else ""
+        unwrap = " or `unwrap: true`" if set(prefix.split(".")) <= set(WRAPPERS) else ""
         found = counted(len(differences.found), "key")
         return [f"all {found} of {words.found} begin with `{prefix}.`: {rename}{unwrap}"]
     return [f"{count} of the missing keys stand below `{prefix}` in {words.found}: {rename}"]

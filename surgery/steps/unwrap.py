@@ -1,4 +1,4 @@
-"""``unwrap``: the prefixes of DataParallel, DistributedDataParallel, torch.compile and AveragedModel come off."""
+"""``unwrap``: the prefixes of wrappers come off: of DataParallel, torch.compile, AveragedModel, FSDP and their like."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
 from surgery.wording import counted
+from surgery.wrappers import COUNTER, WRAPPERS
 
 __all__ = ["Unwrap"]
-
-#: what wrappers call the module that they wrap
-_WRAPPERS = ("module", "_orig_mod")
-#: the counter that ``torch.optim.swa_utils.AveragedModel`` puts beside the module that it wraps
-_COUNTER = "n_averaged"
 
 
 @STEPS.register("unwrap")
 @dataclass(frozen=True, slots=True)
 class Unwrap(Step):
-    """Strip ``module.`` and ``_orig_mod.``, at any depth and in any order, where all siblings agree.
+    """Strip ``module.``, ``_orig_mod.`` and their like, at any depth and in any order, where all siblings agree.
 
-    A model wrapped twice, or with a compiled submodule, comes out plain. The counter ``n_averaged`` of an
-    ``AveragedModel`` goes with its wrapper. ``unwrap: optional`` accepts keys without a wrapper, ``true`` does not. A
-    model becomes a bare state dict.
+    The others are those of FSDP (``_fsdp_wrapped_module.``), activation checkpointing (``_checkpoint_wrapped_module.``)
+    and Lightning's strategies (``_forward_module.``). A model wrapped twice, or with a compiled submodule, comes out
+    plain. The counter ``n_averaged`` of an ``AveragedModel`` goes with its wrapper. ``unwrap: optional`` accepts keys
+    without a wrapper, ``true`` does not. A model becomes a bare state dict.
     """
 
     example: ClassVar[str] = "unwrap: true"
@@ -67,8 +64,8 @@ class _Node:
     @property
     def wrapper(self) -> str | None:
         """The only child, if it is what a wrapper calls its module; its counter may stand beside it."""
-        names = [n for n, child in self.children.items() if n != _COUNTER or child.children]
-        if len(names) == 1 and names[0] in _WRAPPERS and self.children[names[0]].children:
+        names = [n for n, child in self.children.items() if n != COUNTER or child.children]
+        if len(names) == 1 and names[0] in WRAPPERS and self.children[names[0]].children:
             return names[0]
         return None
 
