@@ -154,7 +154,7 @@ class Recipe:
         )
 
     @classmethod
-    def of_data(cls, data: Mapping[str, Any] | Iterable[Any], *, name: str = "<recipe>") -> Recipe:
+    def of_data(cls, data: Mapping[str, Any] | Iterable[Any]) -> Recipe:
         """A recipe built in Python, of plain mappings, lists and scalars.
 
         It is written as YAML and read from that, so that every error has a place to show.
@@ -164,7 +164,7 @@ class Recipe:
         """
         from surgery.document.emit import emit
 
-        return cls.of_text(emit(data if isinstance(data, Mapping) else list(data)), name)
+        return cls.of_text(emit(data if isinstance(data, Mapping) else list(data)), "<recipe>")
 
     @property
     def steps(self) -> tuple[PlacedStep, ...]:

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["materialise"]
 
 
-def materialise(
-    entries: Mapping[str, Entry], *, share: bool = False, sizes: Mapping[str, int] | None = None
-) -> dict[str, Tensor]:
+def materialise(entries: Mapping[str, Entry], *, sizes: Mapping[str, int] | None = None) -> dict[str, Tensor]:
     """The tensors of a subject, in its order.
 
     Keys that hold the same expression get the same tensor object, unless they are placed on different devices. Every
@@ -37,7 +35,6 @@ def materialise(
 
     Args:
         entries: key -> entry.
-        share: whether a tensor that was given and not changed may be returned as it is.
         sizes: how large source files were when the plan was made; one of another size is an error.
 
     Raises:
@@ -53,7 +50,7 @@ def materialise(
     named = list(keys.values())
     exprs = [entries[key].expr for key in named]
     with SourceFiles(sizes) as files:
-        collector = _Collector(named, [entries[key] for key in named], files, share=share)
+        collector = _Collector(named, [entries[key] for key in named], files)
         jobs = [Job(partial(collector.run, task.members), task.memory) for task in tasks_in_memory(exprs)]
         with one_thread_each():
             run_jobs(jobs)
@@ -92,12 +89,11 @@ def _on(tensor: Tensor, device: str | None) -> Tensor:
 class _Collector:
     """Evaluates tasks, and sees to it that every result has a storage of its own."""
 
-    def __init__(self, keys: Sequence[str], entries: Sequence[Entry], files: SourceFiles, *, share: bool) -> None:
+    def __init__(self, keys: Sequence[str], entries: Sequence[Entry], files: SourceFiles) -> None:
         self.tensors: list[Tensor] = [None] * len(keys)  # type: ignore[list-item]
         self._keys = keys
         self._entries = entries
         self._files = files
-        self._share = share
         self._lock = threading.Lock()
         self._storages = _held_storages(entries)
 
@@ -120,10 +116,10 @@ class _Collector:
     def _own(self, tensor: Tensor, expr: TensorExpr) -> Tensor:
         if expr.spec.dtype.kind == "opaque":
             # lazy, sparse, quantised, or of a class of its own: copied as it copies itself
-            return tensor if self._share else _copied(tensor)
+            return _copied(tensor)
         assert tuple(tensor.shape) == expr.spec.shape, "results are as planned"
         if isinstance(expr, Held):
-            return tensor if self._share else tensor.clone()
+            return tensor.clone()
         if self._is_alone(tensor):
             return tensor
         own = tensor.contiguous()

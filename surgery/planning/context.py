@@ -24,8 +24,7 @@ class Drop:
 
     origins: tuple[Origin, ...]
     touch: Touch
-    consumed: bool = False
-    entry: Entry | None = None
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +67,7 @@ class Context:
         files: every file that a source opened, with its size in bytes.
         opened: the sources themselves, in the order in which they were opened.
         diagnostics: errors and warnings, as they are found.
-        drops: source tensors that steps dropped or consumed.
+        drops: source tensors that steps dropped.
         modules: what steps did to modules, which the trail of no tensor tells: layers replaced, attributes set.
         hints: what would give a step a model that it lacks.
         remarks: facts worth telling in the plan, such as ties that were broken.
@@ -99,9 +98,9 @@ class Context:
         severity: Literal["error", "warning"] = "warning" if warning else "error"
         self.diagnostics.append(Diagnostic(code, message, span or self.here, tuple(notes), severity))
 
-    def drop(self, entry: Entry, touch: Touch, *, consumed: bool = False) -> None:
+    def drop(self, entry: Entry, touch: Touch) -> None:
         """Account for a tensor that goes no further under its own key."""
-        self.drops.append(Drop(entry.origins, touch, consumed, entry))
+        self.drops.append(Drop(entry.origins, touch, entry))
 
     @property
     def failed(self) -> bool:

@@ -126,7 +126,7 @@ def touches_of(
 ) -> Iterator[tuple[Touch, Change]]:
     """Everything that was done to a tensor, once, in the order of the keys; then to those that did not stay."""
     seen: set[int] = set()
-    for entry in (*entries, *(drop.entry for drop in drops if drop.entry is not None)):
+    for entry in (*entries, *(drop.entry for drop in drops)):
         found = []
         then = str(entry.spec)
         for touch in reversed(entry.trail):
@@ -142,7 +142,7 @@ def touches_of(
                 yield touch, change
     for drop in drops:
         # initial values that go were never anywhere: the edit of their module tells it
-        if not drop.consumed and drop.origins:
+        if drop.origins:
             spec = next((str(before[origin]) for origin in drop.origins if origin in before), "")
             yield drop.touch, Change(spec, "", dropped=True)
 

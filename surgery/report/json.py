@@ -191,7 +191,7 @@ def rule_document(subject: Subject, result: Subject, context: Context) -> _JSON:
     return {
         "before": [{"key": key, **_spec(entry.spec)} for key, entry in subject.entries.items()],
         "after": [_entry(key, entry) for key, entry in result.entries.items()],
-        "dropped": [_origin(origin) for drop in context.drops if not drop.consumed for origin in drop.origins],
+        "dropped": [_origin(origin) for drop in context.drops for origin in drop.origins],
     }
 
 

@@ -97,11 +97,6 @@ def test_ties_are_one_tensor_and_nothing_else_shares_storage(store):
     assert torch.equal(given_one, before)
 
 
-def test_sharing_where_it_is_asked_for():
-    tensor = torch.randn(3)
-    assert materialise(entries({"a": held(tensor)}), share=True)["a"].data_ptr() == tensor.data_ptr()
-
-
 class Counting:
     """An operation that counts how often it runs."""
 
