@@ -9,7 +9,6 @@ from pathlib import PurePath
 import click
 
 from surgery.cli.options import allow_option, json_option, limit_option, quiet_option, record_options
-from surgery.cli.session import session
 
 __all__ = ["command"]
 
@@ -64,9 +63,9 @@ def command(
     recipe = Recipe.of_text(recipe_text(source, target, steps), "surgery apply")
     plan = recipe.plan(allow=allow, overwrite=force, output=output, provenance=provenance)
     if only_plan:
-        from surgery.report.plan import plan_lines
+        from surgery.cli.plan import show_plan
 
-        session().show(plan_lines(plan, columns=session().columns))
+        show_plan(plan)
         return
     from surgery.cli.run import execute
 

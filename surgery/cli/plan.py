@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from surgery.cli.options import allow_option, json_option, limit_option, output_options, params_option, recipe_argument
 from surgery.cli.session import session
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from surgery.plan import Plan
+
+__all__ = ["command", "show_plan"]
 
 
 @click.command("plan")
@@ -31,6 +34,11 @@ def command(
     from surgery.cli.loading import plan_of
 
     plan = plan_of(recipe, params, allow=allow, output=output, overwrite=force)
+    show_plan(plan, full=full)
+
+
+def show_plan(plan: Plan, *, full: bool = False) -> None:
+    """Print a plan: for people, or as JSON; `full` shows every line of every rule."""
     current = session()
     if current.json:
         from surgery.report.json import plan_document

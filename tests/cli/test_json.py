@@ -32,6 +32,13 @@ def test_plan(place):
     assert document["cost"].keys() == {"read", "written", "peak"}
 
 
+def test_the_plan_of_apply(place):
+    document, status = run("apply", "model.safetensors", "out.pth", "--plan")
+    assert status == 0
+    assert document["totals"]["tensors"] == 51
+    assert not (place / "out.pth").exists()
+
+
 def test_run(place):
     document, status = run("run", "recipe.yaml", *WEIGHTS)
     assert status == 0
