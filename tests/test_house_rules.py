@@ -5,6 +5,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from subprocess import run
 
@@ -90,6 +91,26 @@ def bodies(module: Path) -> Iterator[tuple[str, int]]:
 
 def test_functions_stay_short() -> None:
     assert {name for module in MODULES for name, lines in bodies(module) if lines > 40} <= LONG
+
+
+def test_what_is_imported_is_exported() -> None:
+    """Nothing reaches into another module for what that keeps to itself."""
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("surgery."):
+                exporting = PACKAGE.parent / f"{node.module.replace('.', '/')}.py"
+                names = exported(exporting) if exporting.exists() else None
+                if names is not None:
+                    assert {name.name for name in node.names} <= names, f"{module}:{node.lineno}"
+
+
+@cache
+def exported(module: Path) -> frozenset[str] | None:
+    """What stands in ``__all__``; None where there is none, as in a file that only registers something."""
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return frozenset(ast.literal_eval(node.value))
+    return None
 
 
 @pytest.mark.parametrize("code", all_codes())

@@ -140,7 +140,7 @@ def _bug(error: Exception) -> int:
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        from surgery import __version__
+        from surgery.version import __version__
 
         click.echo(f"surgery {__version__}")
         ctx.exit()

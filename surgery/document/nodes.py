@@ -9,7 +9,7 @@ from typing import Any
 from surgery.diagnostics import Span
 from surgery.text import Text
 
-__all__ = ["ListNode", "MapNode", "Node", "Scalar"]
+__all__ = ["ListNode", "MapNode", "Node", "Scalar", "plain"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -80,7 +80,7 @@ def _by_identity() -> MutableMapping[Tensor, Any]:
     return WeakIdKeyDictionary()
 
 
-def allow(limit: str, nbytes: int) -> None:
+def _refuse_beyond(limit: str, nbytes: int) -> None:
     """Refuse what takes more bytes than the limit of this name."""
     if nbytes > getattr(limits(), limit):
         raise exceeded(limit, f"this takes {format_bytes(nbytes)} or more", needed=nbytes)
@@ -121,8 +121,8 @@ class Build:
             SurgeryError: code ``too-large``.
         """
         self._nbytes += nbytes
-        allow("tensor", nbytes)
-        allow("model", self._nbytes)
+        _refuse_beyond("tensor", nbytes)
+        _refuse_beyond("model", self._nbytes)
         if len(self.made) > limits().tensors:
             raise exceeded("tensors", f"this makes more than {limits().tensors} tensors")
 
@@ -177,7 +177,7 @@ class _WithoutValues(TorchFunctionMode):
             if isinstance(target, Tensor) and target.is_meta:
                 return None if name == "__setitem__" else target
         elif name in _FACTORIES:
-            allow("tensor", _bytes_of_call(args, kwargs))
+            _refuse_beyond("tensor", _bytes_of_call(args, kwargs))
         if not name.endswith("_") and _mixed(args, kwargs):
             # a builder that runs a part of itself, to learn its shapes (torchvision's ssdlite)
             return func(*(_to_meta(value) for value in args), **{k: _to_meta(value) for k, value in kwargs.items()})

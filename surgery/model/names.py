@@ -18,7 +18,7 @@ from torch import nn
 from surgery.diagnostics import Span, fail
 from surgery.suggest import did_you_mean
 
-__all__ = ["layer_class", "model_class", "named_class", "register_layer", "type_names"]
+__all__ = ["imported", "layer_class", "model_class", "named_class", "register_layer", "type_names"]
 
 SomeModule = TypeVar("SomeModule", bound=type[nn.Module])
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from surgery.diagnostics import Span, fail
 
-__all__ = ["Difference", "first_difference", "outputs_of", "seeded_input"]
+__all__ = ["Difference", "distance", "first_difference", "outputs_of", "seeded_input"]
 
 #: where an output belongs: the path of the module, and how often it was called before
 _Call: TypeAlias = tuple[str, int]

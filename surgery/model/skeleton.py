@@ -14,7 +14,7 @@ from surgery.model.building import Build, build, walk
 from surgery.model.names import layer_class, model_class, type_names
 from surgery.suggest import did_you_mean
 
-__all__ = ["Skeleton", "Slot"]
+__all__ = ["Skeleton", "Slot", "all_tensors", "copied"]
 
 
 class Slot(NamedTuple):

@@ -14,7 +14,7 @@ from surgery.tensors.spec import Spec
 if TYPE_CHECKING:
     from surgery.model.skeleton import Skeleton
 
-__all__ = ["Entry", "Offload", "Origin", "Subject", "Touch", "in_memory"]
+__all__ = ["Entry", "Offload", "Origin", "Subject", "Touch", "in_memory", "tie_groups"]
 
 
 class Origin(NamedTuple):
