@@ -151,6 +151,37 @@ class TestInit:
         golden("steps/init_mistakes", _mistakes(surgery.init, net, rules))
 
 
+class TestUntie:
+    def test_two_parameters_of_equal_values(self, net: Net) -> None:
+        made = surgery.untie(net, "fc.weight")
+        assert made.fc.weight is not made.embed.weight
+        assert torch.equal(made.fc.weight, made.embed.weight)
+        assert made.fc.weight.data_ptr() != made.embed.weight.data_ptr()
+        assert net.fc.weight is net.embed.weight
+        again = surgery.tie(made, "fc.weight -> embed.weight")
+        assert again.fc.weight is again.embed.weight
+
+    def test_where_all_are_selected_one_stays(self, net: Net) -> None:
+        made = surgery.untie(net, "**")
+        assert made.fc.weight is not made.embed.weight
+        assert surgery.load({"steps": [{"untie": "**"}]}).plan(model=net).subject.ties() == []
+
+    def test_the_others_stay_tied(self) -> None:
+        one = torch.rand(2)
+        made = surgery.untie({"a": one, "b": one, "c": one}, "b")
+        assert made["a"] is made["c"]
+        assert made["b"] is not made["a"]
+        assert torch.equal(made["b"], one)
+
+    def test_mistakes(self, net: Net) -> None:
+        with pytest.raises(SurgeryError, match=r"unused-rule.*nothing that this selects is tied"):
+            surgery.untie(net, "fc.bias")
+        shared = nn.Sequential(nn.Linear(2, 2))
+        shared.append(shared[0])
+        with pytest.raises(SurgeryError, match=r"`1.weight` and `0.weight` are one tensor of one module"):
+            surgery.untie(shared, "1.weight")
+
+
 class TestTie:
     def test_one_parameter(self, net: Net) -> None:
         made = surgery.tie(net, "fc.bias -> embed.bias")
