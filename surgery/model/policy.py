@@ -86,10 +86,20 @@ def _name(device: Any) -> str:
 
 
 def _device_of(key: str, devices: Mapping[str, str]) -> str:
-    """The device of a key: that of the longest path in the map that leads to it."""
+    """The device of a key: that of the longest path in the map that leads to it.
+
+    A module that is taken apart may have a buffer of its own, which accelerate's map leaves out: it goes where the
+    first of the module's parts goes.
+    """
     segments = key.split(".")
     prefixes = [".".join(segments[:depth]) for depth in range(len(segments), -1, -1)]
-    return next(devices[prefix] for prefix in prefixes if prefix in devices)
+    for prefix in prefixes:
+        if prefix in devices:
+            return devices[prefix]
+        inside = next((device for path, device in devices.items() if path.startswith(f"{prefix}.")), None)
+        if inside is not None:
+            return inside
+    return next(iter(devices.values()))
 
 
 @contextmanager
