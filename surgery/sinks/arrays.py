@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from surgery.formats.contents import Placeholder, Trait
-from surgery.tensors.expr import Held, TensorExpr
 from surgery.tensors.spec import Spec
 
 __all__ = ["array_parts", "is_array"]
@@ -29,10 +28,9 @@ _CODES = {
 }
 
 
-def is_array(expr: TensorExpr, trait: Trait | None) -> bool:
-    """Whether a tensor stood in its file as a numpy array."""
-    held = isinstance(expr, Held) and type(expr.tensor).__module__.split(".")[0] == "numpy"
-    return held or (trait is not None and trait.form == "array")
+def is_array(trait: Trait | None) -> bool:
+    """Whether what is known of a tensor says that it is to be a numpy array. Tensors of a state dict never are."""
+    return trait is not None and trait.form == "array"
 
 
 def array_parts(spec: Spec, content: bytes) -> tuple[tuple[str, str], tuple[Any, ...], tuple[Any, ...]]:

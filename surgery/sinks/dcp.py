@@ -97,7 +97,7 @@ def _is_tensor(value: Any, traits: Mapping[TensorExpr, Trait]) -> bool:
     """Whether a value is saved as a tensor: arrays of numpy in the rest of a checkpoint are objects to torch."""
     if not isinstance(value, TensorExpr):
         return False
-    return value not in traits or not is_array(value, traits[value])
+    return not is_array(traits.get(value))
 
 
 def _small(name: str, content: bytes) -> FileLayout:

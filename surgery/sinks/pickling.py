@@ -246,7 +246,7 @@ class Pickler:
 
     def _tensor(self, value: TensorExpr) -> None:
         trait = self._traits.get(value)
-        if is_array(value, trait):
+        if is_array(trait):
             self._array(value)
         elif trait is not None and trait.form == "parameter":
             self._global("torch._utils", "_rebuild_parameter")

@@ -3,6 +3,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 
+import numpy
 import pytest
 import torch
 
@@ -64,6 +65,18 @@ def test_the_archive_is_sound_and_aligned(stored, write, make):
                 file.seek(info.header_offset + 26)
                 name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
             assert (info.header_offset + 30 + name + extra) % 64 == 0
+
+
+@FORMATS
+@pytest.mark.parametrize("save", [numpy.savez, numpy.savez_compressed])
+def test_arrays_of_numpy_become_tensors(form, save, tmp_path, write, same):
+    arrays = {"w": numpy.arange(6.0).reshape(2, 3), "big": numpy.ones(2, ">i2"), "none": numpy.ones((2, 0), "f2")}
+    save(tmp_path / "in.npz", **arrays)
+    found = load(write(subject_of(tmp_path / "in.npz"), "a.pt", format=form))
+    same(
+        found,
+        {"w": torch.arange(6.0).reshape(2, 3).double(), "big": torch.ones(2).short(), "none": torch.ones(2, 0).half()},
+    )
 
 
 @FORMATS
@@ -154,8 +167,6 @@ def test_placeholders_are_written_as_they_stood(form, protocol, tmp_path, write)
     import argparse
     from collections import Counter, defaultdict
     from datetime import timedelta
-
-    import numpy
 
     wanted = {
         "args": argparse.Namespace(lr=0.1, sizes=[1, 2]),
