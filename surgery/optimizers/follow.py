@@ -11,6 +11,7 @@ from surgery.formats.contents import Rest
 from surgery.formats.editing import with_changes, with_node
 from surgery.formats.nodes import children, is_optimizer
 from surgery.optimizers.numbering import Numbering, numbering
+from surgery.optimizers.owners import is_of
 from surgery.optimizers.parameters import Survivor, other_models, parameters_before, survivors
 from surgery.planning.context import Context
 from surgery.tensors.expr import TensorExpr, detach
@@ -44,19 +45,22 @@ def follow_optimizers(subject: Subject, context: Context) -> Subject:
     moved = [one.old for one in after] != list(before)
     if not moved and [one.key for one in after] == list(before):
         return subject
+    optimizers = [(p, o) for p, o in _optimizers(rest.tree, rest.entry) if moved or _names_parameters(o)]
+    several = sum(numbering(optimizer, before) is not None for _, optimizer in optimizers) > 1
     changed = rest.tree
-    for path, optimizer in _optimizers(rest.tree, rest.entry):
-        if not moved and not _names_parameters(optimizer):
-            continue
+    for path, optimizer in optimizers:
         numbers = numbering(optimizer, before)
-        if numbers is None and any(numbering(optimizer, other) for other in others):
+        rivals = [entry for entry, other in others.items() if numbering(optimizer, other) is not None]
+        if numbers is None and rivals:
             continue
-        if numbers is None:
+        # one optimizer that fits is the model's own; of several, one may be that of a model of equal shapes
+        ours = is_of(path, rest.entry, rivals) if several else True
+        if numbers is None or ours is None:
             _report(path, optimizer, before, context)
-            continue
-        following = _Following(optimizer, numbers, after)
-        changed = with_node(changed, path, following.result())
-        context.remarks.append(following.remark(".".join(path)))
+        elif ours:
+            following = _Following(optimizer, numbers, after)
+            changed = with_node(changed, path, following.result())
+            context.remarks.append(following.remark(".".join(path)))
     return subject.replace(rest=dataclasses.replace(rest, tree=changed))
 
 

@@ -42,16 +42,16 @@ def parameters_before(rest: Rest, subject: Subject) -> dict[str, Spec]:
     return {key: rest.tensors[key].spec for key in first_names(found)}
 
 
-def other_models(rest: Rest) -> list[dict[str, Spec]]:
+def other_models(rest: Rest) -> dict[tuple[str, ...], dict[str, Spec]]:
     """The parameters of the other state dicts in the checkpoint, which optimizers of their own may belong to."""
-    found = []
+    found = {}
     for candidate in candidates(rest.tree):
         node = rest.tree
         for name in candidate.entry:
             node = dict(children(node))[name]
         if candidate.entry != rest.entry and isinstance(node, Mapping):
             tensors = ((key, expr) for key, expr in node.items() if isinstance(expr, TensorExpr))
-            found.append({key: e.spec for key, e in tensors if is_parameter(str(key), e.spec, None)})
+            found[candidate.entry] = {str(key): e.spec for key, e in tensors if is_parameter(str(key), e.spec, None)}
     return found
 
 

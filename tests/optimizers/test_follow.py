@@ -216,3 +216,34 @@ def test_the_optimizer_of_another_model_stays(tmp_path: Path) -> None:
     kept = saved["critic_optimizer"]
     assert kept["param_groups"] == second.state_dict()["param_groups"]
     assert same(kept["state"][0].values(), second.state_dict()["state"][0].values())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("critic1", "critic2", "critic1_optimizer", "critic2_optimizer"),
+        ("modelA_state_dict", "modelB_state_dict", "optimizerA_state_dict", "optimizerB_state_dict"),
+    ],
+)
+def test_twins_have_each_their_own_optimizer(names: tuple[str, ...], tmp_path: Path) -> None:
+    """By shapes, either optimizer could be that of either model."""
+    one, two = net(), net()
+    optimizers = [SGD(model.parameters(), lr=0.1, momentum=0.9) for model in (one, two)]
+    for model, optimizer in zip((one, two), optimizers, strict=True):
+        step(model, optimizer)
+    parts = [one.state_dict(), two.state_dict(), *(optimizer.state_dict() for optimizer in optimizers)]
+    torch.save(dict(zip(names, parts, strict=True)), tmp_path / "in.pt")
+    saved, _ = convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt", names[1])
+    assert len(saved[names[2]]["state"]) == 6
+    assert len(saved[names[3]]["state"]) == 4
+    assert len(saved[names[0]]) == len(one.state_dict())
+    momentum = optimizers[1].state[two[0].weight]["momentum_buffer"]
+    assert torch.equal(saved[names[3]]["state"][0]["momentum_buffer"], momentum)
+
+
+def test_twins_whose_names_do_not_tell_are_an_error(tmp_path: Path) -> None:
+    one, two = net(), net()
+    optimizers = [SGD(model.parameters(), lr=0.1).state_dict() for model in (one, two)]
+    torch.save({"left": one.state_dict(), "right": two.state_dict(), "optimizers": optimizers}, tmp_path / "in.pt")
+    with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*`optimizers.0`"):
+        convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt", "left")
