@@ -44,6 +44,7 @@ class Plan:
         warnings: what is worth a look, and no error.
         remarks: facts worth telling, such as ties.
         files: every file that was opened, with its size in bytes.
+        times: when each of them was last written to, in nanoseconds.
         opened: the sources that were opened.
         allow: the permissions that the caller gave.
         given: whether the caller gave objects, which it may change afterwards.
@@ -61,6 +62,7 @@ class Plan:
     warnings: tuple[Diagnostic, ...] = ()
     remarks: tuple[str, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
+    times: Mapping[str, int] = field(default_factory=dict)
     opened: tuple[Opened, ...] = ()
     allow: frozenset[str] = frozenset()
     given: bool = False

@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from surgery.changes import refuse_changed
 from surgery.diagnostics import fail
 from surgery.tensors.expr import Held, Stored, Strided, leaves
-from surgery.tensors.spec import format_shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,9 +107,8 @@ class Result:
         if all(entry.device != "disk" for entry in self.plan.subject.entries.values()):
             return None
         from surgery.engine.offload import offload
-        from surgery.model.offload import OnDisk
 
-        return OnDisk(offload(self.plan.subject, sizes=self.plan.files))
+        return offload(self.plan.subject, sizes=self.plan.files)
 
     def _refuse_overwritten(self) -> None:
         """Tensors that are still in files cannot be read from where an output stands now."""
@@ -146,7 +145,7 @@ def carry_out(plan: Plan, progress: Progress | None = None, *, digest: bool = Fa
     from surgery.engine.execute import write_outputs
     from surgery.provenance.making import record_of
 
-    _refuse_changed(plan)
+    refuse_changed(plan)
     result = Result(plan, ())
     for check in plan.run_checks:
         check.run(result._materialised(), result._weights)
@@ -166,21 +165,3 @@ def carry_out(plan: Plan, progress: Progress | None = None, *, digest: bool = Fa
 def _without_disk(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """The entries with those on the disk on the meta device, where nothing is read for them."""
     return {k: dataclasses.replace(e, device="meta") if e.device == "disk" else e for k, e in entries.items()}
-
-
-def _refuse_changed(plan: Plan) -> None:
-    """Tensors that were given, and are of another shape than they were in the plan.
-
-    Raises:
-        SurgeryError: code ``source-changed``.
-    """
-    for key, entry in plan.subject.entries.items():
-        for leaf in leaves(entry.expr):
-            if not isinstance(leaf, Held) or leaf.spec.dtype.kind == "opaque":
-                continue
-            now = tuple(leaf.tensor.shape)
-            if now != leaf.spec.shape:
-                message = (
-                    f"`{key}`: a tensor that was given was {leaf.spec} in the plan, and is {format_shape(now)} now"
-                )
-                raise fail("source-changed", message, notes=("make the plan again",))
