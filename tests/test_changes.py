@@ -31,7 +31,7 @@ def test_a_file_of_the_same_size(plan):
 
 def test_a_file_that_is_gone(plan):
     os.unlink("in.safetensors")
-    with pytest.raises(SurgeryError, match="cannot be opened any more"):
+    with pytest.raises(SurgeryError, match="there is no file"):
         plan.execute()
 
 
