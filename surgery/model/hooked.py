@@ -94,9 +94,11 @@ class _Source:
         """The values under `name` in a mapping of accelerate's."""
         if hasattr(weights, "dataset") and hasattr(weights, "prefix"):
             return self.of(weights.dataset, weights.prefix + name)
-        places = getattr(weights, "places", None)
-        if places is not None:
-            return self._in_safetensors(*places[name])
+        exprs: Mapping[str, Stored] | None = getattr(weights, "exprs", None)
+        if exprs is not None:
+            weights.refuse_changed(name)
+            self._context.files.update({piece.path: os.path.getsize(piece.path) for piece in exprs[name].ranges})
+            return exprs[name]
         index = getattr(weights, "index", None)
         if index is None or name in getattr(weights, "state_dict", {}):
             return self._held(weights, name)

@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor, nn
 
-from surgery.diagnostics import fail
 from surgery.model.skeleton import Skeleton
 from surgery.model.whole import is_whole
 
-__all__ = ["OnDisk", "bring_in"]
-
-
-class OnDisk(Mapping[str, Tensor]):
-    """Key -> tensor, read from its safetensors file each time that it is asked for, and not kept.
-
-    accelerate's `OffloadedWeightsLoader`, which reads, notices no change of a file; this one does.
-
-    Args:
-        places: key -> the safetensors file, and the tensor's name there.
-    """
-
-    def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
-        from accelerate.utils import OffloadedWeightsLoader
-
-        index = {key: {"safetensors_file": file, "weight_name": name} for key, (file, name) in places.items()}
-        self._loader = OffloadedWeightsLoader(index=index)
-        self._files = {file: _state(file) for file, _ in places.values()}
-        self.places = dict(places)
-
-    def __getitem__(self, key: str) -> Tensor:
-        file = self.places[key][0]
-        if _state(file) != self._files[file]:
-            note = "the model brings its weights in from there: build it again"
-            raise fail("source-changed", f"`{file}` is not what it was when the model was built", notes=(note,))
-        # as a copy it begins where torch lets tensors begin, so that kernels give the very values they give in memory
-        tensor: Tensor = self._loader[key].clone()
-        return tensor
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.places)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-
-def _state(file: str) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+__all__ = ["bring_in"]
 
 
 def bring_in(
