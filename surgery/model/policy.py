@@ -70,7 +70,7 @@ def _memory(given: Mapping[str, Any] | None) -> dict[int | str, tuple[str, int]]
         if not is_device(device) or device == "meta":
             raise fail("device", f"`max_memory`: `{word}` is no device", notes=("such as `cpu`, `cuda:0`, `mps`",))
         size = parse_bytes(text)
-        if size is None:
+        if size is None or size < 0:
             message = f"`max_memory`: `{text}` is no size"
             raise fail("device", message, notes=("bytes, or text such as `10GB` or `10GiB`",))
         kind, _, index = device.partition(":")
