@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import frexp
 from typing import TYPE_CHECKING
 
 from surgery.ops.base import OpError
@@ -86,10 +87,24 @@ def _real(name: str, tensor: Tensor, target: torch.dtype) -> Tensor:
         return result
     after = _plain(result)  # only here are temporaries made: a value is near the limit, infinite, or NaN
     lost = (values.isfinite() & ~after.isfinite()) | (values.isinf() & ~after.isinf())
+    if target.itemsize == 1:
+        lost |= values.double().abs() > _edge(target)
     if bool(lost.any()):
         value = values[lost][0].item()
         raise OpError(f"`{name}`: {value} does not fit into {_name(target)}, whose largest value is {limit}")
     return result
+
+
+def _edge(target: torch.dtype) -> float:
+    """Beyond this a value rounds to more than the largest one: half a step above it.
+
+    It tells an overflow where the result doesn't: some releases of torch make the largest value of float8_e4m3fn of
+    what is larger, infinity included.
+    """
+    import torch
+
+    limit, digits = float(torch.finfo(target).max), DTYPES[_name(target)].mantissa
+    return limit + 2.0 ** (frexp(limit)[1] - digits) / 2
 
 
 def _whole(name: str, tensor: Tensor, target: torch.dtype) -> Tensor:
