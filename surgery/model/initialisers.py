@@ -17,6 +17,8 @@ from surgery.diagnostics import fail
 from surgery.lang.expression import Call, EvaluationError, Name, evaluate
 from surgery.lang.rule import Rule
 from surgery.model.seeds import seeded
+from surgery.ops.arithmetic import convert, torch_dtype
+from surgery.ops.base import OpError
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import Initial
 from surgery.tensors.spec import Spec
@@ -59,12 +61,26 @@ class _InitialiserProducer:
         return self.initialiser.text
 
     def produce(self, name: str) -> Tensor:
-        """The tensor for the key `name`: drawn in float32 (float64 for double), then cast."""
-        dtype: torch.dtype = getattr(torch, self.spec.dtype.name)
-        tensor = torch.empty(self.spec.shape, dtype=torch.promote_types(dtype, torch.float32))
-        with seeded(self.seed, name), torch.no_grad():
-            self.initialiser.fill(tensor)
-        return tensor.to(dtype)
+        """The tensor for the key `name`.
+
+        Raises:
+            SurgeryError: code ``execution``; a value does not fit into the dtype.
+        """
+        try:
+            return _filled(self.initialiser, self.spec.shape, self.spec.dtype.name, self.seed, name)
+        except OpError as error:
+            raise fail("execution", f"`{name}`: {error}", cause=error) from error
+
+
+def _filled(initialiser: Initialiser, shape: tuple[int, ...], dtype: str, seed: int, name: str) -> Tensor:
+    """A new tensor: drawn in float32 (float64 for double), then cast."""
+    target = torch_dtype(dtype)
+    # float8 has no promotion
+    wide = torch.float32 if target.itemsize == 1 else torch.promote_types(target, torch.float32)
+    tensor = torch.empty(shape, dtype=wide)
+    with seeded(seed, name), torch.no_grad():
+        initialiser.fill(tensor)
+    return convert(initialiser.function.__name__, tensor, target)
 
 
 def bind_initialiser(rule: Rule) -> Initialiser:
@@ -118,8 +134,7 @@ def initial(
     if spec.dtype.kind not in ("float", "complex"):
         raise fail("layer-arguments", f"`{key}` is {spec}: initialisers fill floating-point tensors", span)
     try:
-        with seeded(0, ""), torch.no_grad():
-            initialiser.fill(torch.empty(_small(initialiser, spec.shape)))
+        _filled(initialiser, _small(initialiser, spec.shape), spec.dtype.name, 0, "")
     except Exception as error:
         message = f"`{initialiser.text}` does not fill `{key}`, {spec}: {error}"
         raise fail("layer-arguments", message, span, cause=error) from error

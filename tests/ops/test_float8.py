@@ -37,12 +37,12 @@ def test_values_round_to_the_largest_one_or_are_an_error(source, target, fits, b
 @pytest.mark.parametrize("source", [torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint16], ids=str)
 def test_what_is_too_large_is_told_of_every_dtype(source) -> None:
     assert convert("cast", torch.tensor([464, 1], dtype=source), torch.float8_e4m3fn).tolist() == [448, 1]
-    with pytest.raises(OpError, match="468 does not fit|468.0 does not fit"):
+    with pytest.raises(OpError, match=r"468(\.0)? does not fit"):
         convert("cast", torch.tensor([468, 1], dtype=source), torch.float8_e4m3fn)
 
 
 def test_one_float8_to_another() -> None:
-    with pytest.raises(OpError, match="57344.0 does not fit into float8_e4m3fn, whose largest value is 448.0"):
+    with pytest.raises(OpError, match=r"57344\.0 does not fit into float8_e4m3fn"):
         convert("cast", torch.tensor([57344.0]).to(torch.float8_e5m2), torch.float8_e4m3fn)
     same = torch.tensor([448.0, -1.0]).to(torch.float8_e4m3fn)
     assert convert("cast", same, torch.float8_e5m2).tolist() == [448.0, -1.0]

@@ -47,6 +47,21 @@ def test_draws_follow_from_the_seed_and_the_key() -> None:
     assert 0 <= made["u"].min() <= made["u"].max() <= 1
 
 
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "complex32"])
+def test_draws_of_dtypes_that_torch_cannot_draw(dtype) -> None:
+    made = surgery.create(STATE, f"x -> randn(64, dtype={dtype})")["x"]
+    assert str(made.dtype) == f"torch.{dtype}"
+    assert made.to(torch.complex64).abs().max() > 1
+
+
+def test_values_that_the_dtype_does_not_hold() -> None:
+    with pytest.raises(SurgeryError, match=r"1000(\.0)? does not fit into float8_e4m3fn"):
+        surgery.create(STATE, "x -> full(1000, [4], dtype=float8_e4m3fn)")
+    with pytest.raises(SurgeryError, match=r"does not exist in float8_e8m0fnu") as caught:
+        surgery.create(STATE, "x -> randn(64, dtype=float8_e8m0fnu)")
+    assert caught.value.diagnostics[0].code == "layer-arguments"
+
+
 def test_layers() -> None:
     made = surgery.create(STATE, "head -> Linear(8, 3), neck -> Sequential(Linear(2, 2), BatchNorm1d(2))")
     with torch.random.fork_rng():

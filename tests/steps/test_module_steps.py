@@ -136,6 +136,12 @@ class TestInit:
         single = surgery.init(net.float(), "conv.weight -> orthogonal_")
         assert torch.equal(half.conv.weight, single.conv.weight.half())
 
+    def test_values_that_the_dtype_does_not_hold(self, net: Net) -> None:
+        surgery.init(net, "bn.bias -> constant_(1e6)")
+        with pytest.raises(SurgeryError, match=r"1000000\.0 does not fit into float16") as caught:
+            surgery.load({"steps": [{"init": "bn.bias -> constant_(1e6)"}]}).plan(model=net.half())
+        assert caught.value.diagnostics[0].code == "layer-arguments"
+
     def test_mistakes(self, net: Net, golden: Callable[[str, str], None]) -> None:
         rules = [
             "fc.weight -> trunc_normal(std=0.02)",
