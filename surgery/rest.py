@@ -7,10 +7,10 @@ from typing import Any
 
 from surgery.formats.contents import Placeholder, Rest
 from surgery.formats.nodes import children
-from surgery.formats.survey import candidates
+from surgery.formats.survey import Survey, candidates
 from surgery.sinks.base import Output
 from surgery.tensors.subject import Subject
-from surgery.wording import listed
+from surgery.wording import counted, listed
 
 __all__ = ["rest_remarks"]
 
@@ -36,9 +36,23 @@ def rest_remarks(subject: Subject, outputs: Sequence[Output]) -> Iterator[str]:
 
 def _left_behind(rest: Rest) -> Iterator[str]:
     """What of a container a bare output leaves behind."""
-    names = [name for name, _ in children(rest.tree) if name != rest.entry[0]] if rest.entry else []
-    if names:
-        yield f"left behind: {listed(names, 4)} of the checkpoint; `container: keep` takes them along"
+    left = dict(_beside(rest.tree, rest.entry))
+    if left:
+        tensors = Survey().count(left)
+        number = f" ({counted(tensors, 'tensor')})" if tensors else ""
+        yield f"left behind: {listed(left, 4)} of the checkpoint{number}; `container: keep` takes them along"
+
+
+def _beside(tree: Any, entry: tuple[str, ...], above: str = "") -> Iterator[tuple[str, Any]]:
+    """What stands beside the containers on the way to `entry`, by dotted name, outermost first."""
+    if not entry:
+        return
+    for name, node in children(tree):
+        if name != entry[0]:
+            yield f"{above}{name}", node
+    for name, node in children(tree):
+        if name == entry[0]:
+            yield from _beside(node, entry[1:], f"{above}{name}.")
 
 
 def _others(rest: Rest, output: Output) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import surgery
+from surgery.report.json import result_document
 
 
 @pytest.fixture
@@ -52,3 +53,32 @@ def test_without_outputs_nothing_is_left_behind(checkpoint: Path) -> None:
 def test_an_empty_result_is_a_warning() -> None:
     (warning,) = surgery.load({"steps": [{"filter": {"drop": "**"}}]}).plan({"a": torch.ones(1)}).warnings
     assert (warning.code, warning.severity) == ("empty-result", "warning")
+
+
+def test_what_stands_beside_an_inner_state_dict_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    torch.save({"model": {"student": {"a": torch.ones(1)}, "step": 3}, "epoch": 1}, path)
+    source = {"checkpoint": {"path": str(path), "entry": "model.student"}}
+    (remark,) = surgery.load({"source": source, "output": "out.pt"}).plan().remarks
+    assert remark.startswith("left behind: `epoch`, `model.step` of the checkpoint; ")
+
+
+def test_the_result_says_what_was_left_behind_too(tmp_path: Path) -> None:
+    path = tmp_path / "two.pt"
+    torch.save({"a": torch.ones(2), "b": {"c": torch.zeros(2)}}, path)
+    recipe = {"source": {"checkpoint": str(path)}, "output": str(tmp_path / "out.pt")}
+    result = surgery.load(recipe).run()
+    assert "  left behind: `a` of the checkpoint (1 tensor); `container: keep` takes them along\n" in result.report
+    assert result_document(result)["remarks"] == list(result.plan.remarks)
+
+
+def test_the_result_says_what_code_was_written_back(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pt"
+    torch.save({"a": torch.ones(2), "e": argparse.Namespace(lr=1)}, path)
+    report = surgery.load({"source": {"checkpoint": str(path)}, "output": str(tmp_path / "out.pt")}).run().report
+    assert "written back as they stood: objects of `argparse.Namespace`" in report
+
+
+def test_the_result_shows_warnings() -> None:
+    report = surgery.load({"steps": [{"filter": {"drop": "**"}}]}).run(state_dict={"a": torch.ones(1)}).report
+    assert "warning[empty-result]: the result has no tensors" in report

@@ -72,4 +72,4 @@ def execute(plan: Plan, *, digest: bool = False) -> None:
     elif not current.quiet:
         from surgery.report.result import result_lines
 
-        current.show(result_lines(result, columns=current.columns))
+        current.show(result_lines(result, columns=current.columns, warnings=False))

@@ -20,6 +20,7 @@ from surgery.formats.nodes import children, is_container, is_mapping, is_module,
 from surgery.formats.survey import ROOT, Candidate, Survey, candidates
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
+from surgery.wording import listed
 
 __all__ = ["ROOT", "Candidate", "StateDict", "candidates", "choose"]
 
@@ -64,6 +65,8 @@ def choose(checkpoint: Checkpoint, entry: str | None = None, separator: str | No
     """
     path, node = _at(checkpoint, entry) if entry is not None else _only(checkpoint)
     state = _of_module(checkpoint, path, node) if is_module(node) else _of_mapping(checkpoint, path, node)
+    if entry is None:
+        _refuse_twins(checkpoint, state)
     return _split(checkpoint, state, separator) if separator and separator != "." else state
 
 
@@ -83,6 +86,19 @@ def _only(checkpoint: Checkpoint) -> tuple[tuple[str, ...], Any]:
     together = f"`{above}` is all of them" if above else f"`{ROOT}` is everything"
     notes = (*_listed(found), f"name one of them: {name}; the entry {together} as one tree")
     raise fail("entry", f"`{checkpoint.shown}` holds {len(found)} state dicts", notes=notes)
+
+
+def _refuse_twins(checkpoint: Checkpoint, state: StateDict) -> None:
+    """Where nobody chose, no tensor may stand beside the state dict under the dotted name of one that is in it."""
+    node, above = checkpoint.tree, list(state.entry)
+    while above:
+        beside = {name for name, child in children(node) if isinstance(child, TensorExpr)}
+        twins = [key for key in (".".join((*above, key)) for key in state.tensors) if key in beside]
+        if twins:
+            note = f"the entry `{'.'.join(state.entry)}` leaves those beside it behind"
+            message = f"two entries of `{checkpoint.shown}` have the key {listed(twins, 4)}"
+            raise fail("entry", message, notes=(note,))
+        node = _follow(node, (above.pop(0),))
 
 
 def _common(first: tuple[str, ...], last: tuple[str, ...]) -> tuple[str, ...]:

@@ -155,13 +155,18 @@ def _plain(value: Any) -> Any:
 
 
 def result_document(result: Result) -> _JSON:
-    """``written``: for each output its path, its files with their sizes in bytes, its tensors and notes."""
+    """``written``: each output's path, files with their sizes in bytes, tensors, notes; ``warnings``, ``remarks``."""
     written = [
         {"path": str(one.path), "files": dict(one.files), "tensors": one.tensors, "notes": list(one.notes)}
         for one in result.written
     ]
     warnings = [_diagnostic(warning) for warning in result.plan.warnings]
-    return {"recipe": result.plan.recipe.name, "written": written, "warnings": warnings}
+    return {
+        "recipe": result.plan.recipe.name,
+        "written": written,
+        "warnings": warnings,
+        "remarks": list(result.plan.remarks),
+    }
 
 
 def explain_document(plan: Plan, key: str, fates: Sequence[Fate]) -> _JSON:

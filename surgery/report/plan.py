@@ -22,7 +22,7 @@ from surgery.report.text import wrapped
 from surgery.tensors.spec import format_bytes
 from surgery.wording import counted
 
-__all__ = ["cost_words", "plan_lines", "plan_text", "totals_words"]
+__all__ = ["cost_words", "plan_lines", "plan_text", "remark_lines", "totals_words", "warning_lines"]
 
 _LABEL = 11
 
@@ -40,6 +40,17 @@ def plan_lines(plan: Plan, *, full: bool = False, columns: int | None = None) ->
     if steps:
         found += [(), *step_lines(steps, full=full, columns=columns)]
     found += [(), *_result(plan), *_account(plan), *_ending(plan)]
+    return found + warning_lines(plan)
+
+
+def remark_lines(plan: Plan) -> list[Line]:
+    """What is worth telling of the plan, and of its result: what is left behind, ties that were broken."""
+    return _few([line(remark) for remark in plan.remarks])
+
+
+def warning_lines(plan: Plan) -> list[Line]:
+    """The warnings, each after an empty line."""
+    found: list[Line] = []
     for warning in plan.warnings:
         found += [(), *(line(piece(text, "warning")) for text in str(warning).split("\n"))]
     return found
@@ -117,7 +128,7 @@ def _account(plan: Plan) -> list[Line]:
         size = format_bytes(totals_of(entries[key] for key in keys).nbytes)
         rows.append([device, size, brief(keys, entries)])
     found += _labelled("devices", _few(table(rows, "lrl")))
-    return found + _labelled("remarks", _few([line(remark) for remark in plan.remarks]))
+    return found + _labelled("remarks", remark_lines(plan))
 
 
 def _few(lines: list[Line], most: int = 6) -> list[Line]:

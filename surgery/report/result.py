@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surgery.report.lines import Line, line, piece, plain
-from surgery.report.plan import totals_words
+from surgery.report.plan import remark_lines, totals_words, warning_lines
 from surgery.report.table import Cell, table
 from surgery.tensors.spec import format_bytes
 from surgery.wording import counted
@@ -23,11 +23,16 @@ def result_text(result: Result) -> str:
     return plain(result_lines(result))
 
 
-def result_lines(result: Result, *, columns: int | None = None) -> list[Line]:
-    """What the result is, in numbers, then a line for each output."""
+def result_lines(result: Result, *, columns: int | None = None, warnings: bool = True) -> list[Line]:
+    """What the result is, in numbers, a line for each output, then what the plan remarked, and warned of.
+
+    Without `warnings` for the command line, which gives them before the run.
+    """
     found = [line(piece(result.plan.recipe.name, "title"), "  ", piece(totals_words(result.plan)))]
     rows = [_written(written) for written in result.written]
-    return found + table(rows, "lrl", columns=columns) + _notes(result)
+    found += [*table(rows, "lrl", columns=columns), *_notes(result)]
+    found += [line("  ", *remark) for remark in remark_lines(result.plan)]
+    return found + warning_lines(result.plan) if warnings else found
 
 
 def _written(written: Written) -> list[Cell]:

@@ -186,3 +186,11 @@ def test_what_is_there_where_nothing_can_be_named(tmp_path, tree, what):
     checkpoint = read(tmp_path / "x.pth")
     with pytest.raises(SurgeryError, match=f"it holds {what}"):
         choose(checkpoint, None)
+
+
+def test_a_key_that_stands_beside_its_container_is_an_error_where_nobody_chose(saved):
+    checkpoint = saved({"a": {"b": torch.ones(2), "c": torch.ones(2)}, "a.b": torch.zeros(2)})
+    with pytest.raises(SurgeryError) as caught:
+        choose(checkpoint)
+    assert "have the key `a.b`" in caught.value.diagnostics[0].message
+    assert list(choose(checkpoint, "a").tensors) == ["b", "c"]
