@@ -114,6 +114,7 @@ class Checkpoint:
         traits: what else is known of a tensor, for those that are not plain tensors on the CPU.
         shown: the path as it was given, for messages.
         names: every class and function that its pickle names, as module and name, used or not.
+        remarks: what is worth telling of how it was read.
     """
 
     path: str
@@ -124,6 +125,7 @@ class Checkpoint:
     traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)
     shown: str = ""
     names: Collection[tuple[str, str]] = ()
+    remarks: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -136,10 +138,11 @@ class Checkpoint:
         files: Mapping[str, int] | None = None,
         traits: Mapping[TensorExpr, Trait] = MappingProxyType({}),
         names: Collection[tuple[str, str]] = (),
+        remarks: Sequence[str] = (),
     ) -> Checkpoint:
         """The checkpoint that a file is, or leads to; `files` where it is not the only one."""
         files = {file.path: file.size} if files is None else files
-        return cls(file.path, format, tree, metadata, files, traits, file.name, names)
+        return cls(file.path, format, tree, metadata, files, traits, file.name, names, remarks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,6 +22,7 @@ from surgery.limits import exceeded, limits
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored, TensorExpr
 from surgery.tensors.spec import Spec
+from surgery.wording import listed
 
 __all__ = ["DTYPE_NAMES", "Safetensors", "restore_aliases"]
 
@@ -71,8 +72,8 @@ class Safetensors(Format):
             tree[key], begin, end = _tensor(file, key, description, start)
             ends.append((begin, end, key))
         _check_cover(file, sorted(ends), file.size - start)
-        restore_aliases(file, tree, metadata.pop(ALIASES, None))
-        return Checkpoint.of(file, "safetensors", tree, metadata=metadata)
+        remarks = restore_aliases(file, tree, metadata.pop(ALIASES, None))
+        return Checkpoint.of(file, "safetensors", tree, metadata=metadata, remarks=remarks)
 
 
 def _header(file: File) -> tuple[dict[str, Any], int]:
@@ -142,21 +143,31 @@ def _check_cover(file: File, ranges: list[tuple[int, int, str]], available: int)
         raise corrupt(file, f"{available - at} bytes follow its tensors")
 
 
-def restore_aliases(file: File, tree: dict[str, TensorExpr], text: str | None) -> None:
+def restore_aliases(file: File, tree: dict[str, TensorExpr], text: str | None) -> tuple[str, ...]:
     """Put the tied names back into `tree`: the same expression under each.
 
+    Who changes tensors and saves them with the metadata of before leaves aliases behind that are no longer true.
+
+    Returns:
+        A remark on those that were passed over: a name that is a tensor of its own, or stands for one that is absent.
+
     Raises:
-        SurgeryError: an alias is a tensor of its own, or stands for one that is not there.
+        SurgeryError: what stands there are no pairs of names.
     """
     if text is None:
-        return
+        return ()
     try:
         aliases = parse(text.encode())
     except (NotStrict, UnicodeEncodeError) as error:
         raise corrupt(file, f"its metadata `{ALIASES}` is damaged", cause=error) from error
     if not isinstance(aliases, Mapping):
         raise corrupt(file, f"its metadata `{ALIASES}` is no JSON object")
-    for alias, name in aliases.items():
-        if alias in tree or not isinstance(name, str) or name not in tree or name in aliases:
-            raise corrupt(file, f"its metadata `{ALIASES}` does not agree with its tensors", f"{alias} -> {name}")
-    tree.update({alias: tree[name] for alias, name in aliases.items()})
+    if not all(isinstance(name, str) for name in aliases.values()):
+        raise corrupt(file, f"its metadata `{ALIASES}` holds something else than names")
+    held = {alias: tree[name] for alias, name in aliases.items() if alias not in tree and name in tree}
+    stale = [f"{alias} = {name}" for alias, name in aliases.items() if alias not in held]
+    tree.update(held)
+    if not stale:
+        return ()
+    what = f"{listed(stale, 3)} in its metadata `{ALIASES}` {'are' if len(stale) > 1 else 'is'} passed over"
+    return (f"`{file.name}`: {what}, as the names of its tensors have changed since that was written",)

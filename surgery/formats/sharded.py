@@ -48,6 +48,7 @@ class Sharded(Format):
         files = {file.path: file.size}
         traits: dict[TensorExpr, Trait] = {}
         found: list[Checkpoint] = []
+        remarks: list[str] = []
         for name in sorted(shards, key=_natural):
             shard = _read_shard(file, name)
             _agree(file, name, shard, shards[name])
@@ -55,9 +56,11 @@ class Sharded(Format):
             files.update(shard.files)
             traits.update(shard.traits)
             found.append(shard)
+            remarks += shard.remarks
         metadata = _common_metadata(index, found)
-        restore_aliases(file, tree, metadata.pop(ALIASES, None))
-        return Checkpoint.of(file, f"sharded-{found[0].format}", tree, metadata=metadata, files=files, traits=traits)
+        remarks += restore_aliases(file, tree, metadata.pop(ALIASES, None))
+        form = f"sharded-{found[0].format}"
+        return Checkpoint.of(file, form, tree, metadata=metadata, files=files, traits=traits, remarks=remarks)
 
 
 def shards_of(path: Path, name: str) -> dict[str, list[str]]:

@@ -68,6 +68,8 @@ def inspect_lines(
     if metadata:
         pairs = [_pair(name, value, inspection.name) for name, value in metadata.items()]
         found += [(), line(piece("metadata of the file", "quiet")), *table(pairs, "ll", columns=columns)]
+    if inspection.checkpoint.remarks:
+        found += [(), *map(line, inspection.checkpoint.remarks)]
     return found
 
 

@@ -204,7 +204,8 @@ def inspect_document(inspection: Inspection) -> _JSON:
     """What a checkpoint holds.
 
     ``path``, ``format``, ``files`` with their sizes; ``state_dicts``: for each its ``entry`` (null for the whole file),
-    its ``tensors`` and the groups of keys that are ``tied``; ``others``: what else there is, in words; ``metadata``.
+    its ``tensors`` and the groups of keys that are ``tied``; ``others``: what else there is, in words; ``metadata``;
+    ``remarks`` on how it was read.
     """
     from surgery.report.contents import describe
     from surgery.tensors.subject import tie_groups
@@ -227,4 +228,5 @@ def inspect_document(inspection: Inspection) -> _JSON:
         "state_dicts": states,
         "others": {name: describe(node) for name, node in inspection.others.items()},
         "metadata": dict(checkpoint.metadata),
+        "remarks": list(checkpoint.remarks),
     }

@@ -58,6 +58,7 @@ class CheckpointSource(Source):
         except SurgeryError as error:
             raise placed(error, where) from error
         context.files.update(found.files)
+        context.remarks.extend(remark for remark in found.remarks if remark not in context.remarks)
         context.opened.append(Opened(where.path, found, sha256=where.sha256))
         if is_wanted_alive(path, found, state, where, context):
             from surgery.model.live import subject_of_pickled

@@ -58,6 +58,37 @@ def test_aliases_are_one_expression(tmp_path):
     assert found.metadata == {"made": "here"}
 
 
+@pytest.mark.parametrize(
+    ("aliases", "held", "stale"),
+    [
+        ({"c": "renamed"}, {}, "`c = renamed`"),
+        ({"b": "a"}, {}, "`b = a`"),
+        ({"b": "a", "c": "a"}, {"c": "a"}, "`b = a`"),
+        ({"c": "d", "d": "a"}, {"d": "a"}, "`c = d`"),
+        ({"c": "d", "d": "c"}, {}, "`c = d`, `d = c`"),
+    ],
+)
+def test_aliases_that_are_no_longer_true_are_passed_over(tmp_path, aliases, held, stale):
+    metadata = {"surgery.aliases": json.dumps(aliases)}
+    path = write(tmp_path / "a.safetensors", {"__metadata__": metadata, **GOOD}, bytes(16))
+    found = read(path)
+    assert set(found.tree) == {"a", "b", *held}
+    assert found.tree["a"] is not found.tree["b"]
+    assert all(found.tree[alias] is found.tree[name] for alias, name in held.items())
+    assert not found.metadata
+    assert len(found.remarks) == 1
+    assert f"{stale} in its metadata `surgery.aliases`" in found.remarks[0]
+
+
+def test_shards_tell_of_aliases_that_are_no_longer_true(tmp_path):
+    metadata = {"surgery.aliases": json.dumps({"head": "renamed"})}
+    write(tmp_path / "m.safetensors", {"__metadata__": metadata, "embed": tensor_of()}, bytes(8))
+    (tmp_path / "x.index.json").write_text(json.dumps({"weight_map": {"embed": "m.safetensors"}}))
+    found = read(tmp_path / "x.index.json")
+    assert list(found.tree) == ["embed"]
+    assert "`head = renamed`" in found.remarks[0]
+
+
 GOOD = {"a": tensor_of(), "b": tensor_of(begin=8, end=16)}
 REFUSED = {
     "cut header": (json.dumps(GOOD).encode(), b"", 50, "cut off"),
@@ -88,8 +119,8 @@ REFUSED = {
     "not a number": (b'{"a":NaN}', b"", 0, "no number"),
     "a number of many digits": (b'{"a":' + b"9" * 10_000 + b"}", b"", 0, "damaged"),
     "metadata of numbers": ({"__metadata__": {"a": 1}, **GOOD}, bytes(16), 0, "something else than texts"),
-    "aliases of nothing": ({"__metadata__": {"surgery.aliases": '{"c":"d"}'}, **GOOD}, bytes(16), 0, "does not agree"),
-    "aliases of a tensor": ({"__metadata__": {"surgery.aliases": '{"a":"b"}'}, **GOOD}, bytes(16), 0, "does not agree"),
+    "aliases of numbers": ({"__metadata__": {"surgery.aliases": '{"c":1}'}, **GOOD}, bytes(16), 0, "than names"),
+    "aliases in a list": ({"__metadata__": {"surgery.aliases": '["c"]'}, **GOOD}, bytes(16), 0, "no JSON object"),
     "aliases damaged": ({"__metadata__": {"surgery.aliases": "{"}, **GOOD}, bytes(16), 0, "is damaged"),
 }
 
