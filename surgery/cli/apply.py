@@ -12,6 +12,8 @@ from surgery.cli.options import allow_option, json_option, limit_option, quiet_o
 
 __all__ = ["command"]
 
+_PARAMETER = "checkpoint"
+
 
 @click.command("apply")
 @click.argument("checkpoint", metavar="IN", type=click.Path())
@@ -53,7 +55,9 @@ def command(
     """
     from surgery.recipe import Recipe
 
-    source = {"path": checkpoint, "entry": entry}
+    # a recipe is text, and not every file name is: such a one is the value of a parameter
+    params = {} if checkpoint.isprintable() else {_PARAMETER: checkpoint}
+    source = {"path": None if params else checkpoint, "entry": entry}
     target = {
         "path": _nameless(output),
         "format": form,
@@ -61,7 +65,7 @@ def command(
         "container": "keep" if keep else None,
     }
     recipe = Recipe.of_text(recipe_text(source, target, steps), "surgery apply")
-    plan = recipe.plan(allow=allow, overwrite=force, output=output, provenance=provenance)
+    plan = recipe.plan(params=params, allow=allow, overwrite=force, output=output, provenance=provenance)
     if only_plan:
         from surgery.cli.plan import show_plan
 
@@ -85,6 +89,8 @@ def _nameless(output: str) -> str:
 def recipe_text(source: dict[str, str | None], output: dict[str, str | None], steps: tuple[str, ...]) -> str:
     """The recipe that the arguments stand for. Steps keep their words, so that errors show them as they were typed.
 
+    A source without a path has a parameter for it.
+
     >>> print(recipe_text({"path": "a.pth"}, {"path": "b.safetensors"}, ('rename: "a -> b"',)), end="")
     source: {checkpoint: {"path": "a.pth"}}
     output: {"path": "b.safetensors"}
@@ -93,11 +99,18 @@ def recipe_text(source: dict[str, str | None], output: dict[str, str | None], st
     """
     items = [step.strip().removeprefix("- ").replace("\n", "\n  ") for step in steps]
     written = "".join(f"- {item}\n" for item in items)
-    head = f"source: {{checkpoint: {_mapping(source)}}}\noutput: {_mapping(output)}\n"
+    params, place = "", _literal(source)
+    if "path" not in place:
+        params, place["path"] = f"params: {{{_PARAMETER}: {{type: path}}}}\n", f"${_PARAMETER}"
+    head = f"{params}source: {{checkpoint: {_mapping(place)}}}\noutput: {_mapping(_literal(output))}\n"
     return f"{head}steps:\n{written}" if written else head
 
 
-def _mapping(values: dict[str, str | None]) -> str:
-    """A flow mapping without what was not given; in a recipe `$$` is a dollar sign."""
-    given = {name: value.replace("$", "$$") for name, value in values.items() if value is not None}
-    return json.dumps(given, ensure_ascii=False)
+def _literal(values: dict[str, str | None]) -> dict[str, str]:
+    """What was given; in a recipe `$$` is a dollar sign."""
+    return {name: value.replace("$", "$$") for name, value in values.items() if value is not None}
+
+
+def _mapping(values: dict[str, str]) -> str:
+    """A flow mapping."""
+    return json.dumps(values, ensure_ascii=False)

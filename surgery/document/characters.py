@@ -30,6 +30,8 @@ def check_characters(content: str, file: SourceFileText) -> None:
     column = found.start() - (content.rfind("\n", 0, found.start()) + 1)
     name = unicodedata.name(char, None) or ("a line end" if char in _LINE_ENDS else "a control character")
     note = "in double quotes it can be written as an escape" if char != "\0" else "is this a text file?"
+    if "\ud800" <= char <= "\udfff":
+        name, note = "half a surrogate pair", "a file whose name is not UTF-8 can be the value of a parameter"
     raise fail("yaml", f"U+{ord(char):04X} ({name}) cannot stand here", file.span(line, column, 1), (note,))
 
 
