@@ -39,7 +39,7 @@ def shaken() -> Callable[[nn.Module], nn.Module]:
         with torch.no_grad():
             for key, tensor in model.state_dict().items():
                 if tensor.is_floating_point():
-                    tensor.copy_(torch.rand(tensor.shape) + 0.5 if "var" in key else 0.05 * torch.randn(tensor.shape))
+                    tensor.add_(torch.rand(tensor.shape) if "running_var" in key else 0.02 * torch.randn(tensor.shape))
                 elif key.endswith("num_batches_tracked"):
                     tensor.add_(7)
         return model.eval()
