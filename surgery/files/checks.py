@@ -59,7 +59,8 @@ def check_directory(path: Path, overwrite: bool, replaceable: Callable[[str], bo
     except FileNotFoundError:
         return
     except NotADirectoryError:
-        raise fail("output", f"`{path}` is a file, and shards go to a directory", span) from None
+        what = "a file, and shards go to a directory" if path.is_file() else "no regular file, and no directory"
+        raise fail("output", f"`{path}` is {what}", span) from None
     except OSError as error:
         raise write_error(error, path, span) from error
     if names and not overwrite:

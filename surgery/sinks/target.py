@@ -57,6 +57,9 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
         note = "write a file, and move it there with a program that can"
         raise fail("output", f"`{output.path}` is an address, and outputs are files", output.span, (note,))
     path = Path(output.base or base, os.path.expanduser(output.path))
+    if output.path == "-":
+        note = "a file of that name is `./-`"
+        raise fail("output", "standard output is no output: outputs are files", output.span, (note,))
     limit = None if output.shard_size is None else _size(output.shard_size, output)
     ends = output.path.endswith(("/", os.sep))
     asked = ends or limit is not None

@@ -40,3 +40,23 @@ def test_one_that_is_not_utf8_has_no_place_in_a_step(surgery) -> None:
     said = surgery(f"apply model.safetensors b.safetensors -e 'load: {NAMES['not UTF-8']}'")
     assert "U+DCFF (half a surrogate pair) cannot stand here" in said
     assert "= a file whose name is not UTF-8 can be the value of a parameter" in said
+
+
+def test_standard_output_is_no_output(place, surgery) -> None:
+    for line in ("apply model.safetensors -", "run recipe.yaml -p weights=model.safetensors -o -"):
+        said = surgery(line)
+        assert "error[output]: standard output is no output" in said
+        assert said.endswith("--- exit 3\n")
+    assert surgery("apply model.safetensors ./-").endswith("--- exit 0\n")
+    assert (place / "-").is_dir()
+
+
+def test_a_device_is_no_output(place, surgery) -> None:
+    assert "error[output]: `/dev/null` is no regular file, and no directory" in surgery(
+        "apply model.safetensors /dev/null -f"
+    )
+    assert "error[output]: `/dev/null` is no regular file" in surgery(
+        "apply model.safetensors /dev/null --format torch"
+    )
+    (place / "file").touch()
+    assert "file` is a file, and shards go to a directory" in surgery("apply model.safetensors file")

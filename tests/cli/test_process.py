@@ -115,6 +115,38 @@ def test_a_signal_ends_it_with_its_status(number, status):
     assert errors.strip() == ""
 
 
+# the signal arrives while the given module is looked for
+EARLY = """\
+import os, signal, sys
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+from surgery.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["surgery.cli", "click", "surgery.cli.streams"])
+def test_ctrl_c_while_python_imports(module):
+    done = python(EARLY, module)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_process_that_heeds_no_ctrl_c_goes_on():
+    code = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + EARLY.replace("sys.argv[1]", "'click'")
+    done = python(code, "--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("surgery ")
+
+
+def test_it_is_a_module_that_runs():
+    done = subprocess.run([sys.executable, "-m", "surgery", "--version"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stdout.startswith("surgery ")
+
+
 BUG = """\
 import sys
 import surgery.api

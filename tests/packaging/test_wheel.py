@@ -43,7 +43,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(installed: Path, folder: Path, *words: str) -> str:
     """A command of the installed wheel, run outside of the checkout."""
     code = f"import surgery, sys; assert surgery.__file__.startswith({str(installed)!r}), surgery.__file__\n"
-    code += "from surgery.cli.main import main; sys.argv = ['surgery', *sys.argv[1:]]; main()"
+    code += "from surgery.__main__ import main; sys.argv = ['surgery', *sys.argv[1:]]; main()"
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, *words],
