@@ -17,6 +17,7 @@ import lark
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
+from surgery.garbage import without_collection
 from surgery.resources import resource
 
 __all__ = ["KINDS", "build_tables", "grammar_text", "parser"]
@@ -43,6 +44,7 @@ def build_tables() -> str:
 
 
 @cache
+@without_collection()
 def parser() -> lark.Lark:
     """The parser, from the tables that are kept if they fit."""
     file = resource("grammars") / "tables.json"
