@@ -9,16 +9,21 @@ from surgery.formats.contents import Placeholder, Rest
 from surgery.formats.nodes import children
 from surgery.formats.survey import Survey, candidates
 from surgery.sinks.base import Output
+from surgery.tensors.expr import Unread
 from surgery.tensors.subject import Subject
 from surgery.wording import counted, listed
 
 __all__ = ["rest_remarks"]
+
+#: where what `torch.load` takes with ``weights_only=True`` is from: sizes, dtypes, what makes tensors
+_PLAIN = ("torch", "torch._utils", "torch._tensor", "torch.serialization")
 
 
 def rest_remarks(subject: Subject, outputs: Sequence[Output]) -> Iterator[str]:
     """The remarks on what else the checkpoint of `subject` held, for these outputs."""
     rest: Rest | None = subject.rest
     if rest is None:
+        yield from _code(_unread(subject) if outputs else [])
         return
     kept = [output for output in outputs if output.container == "keep"]
     if len(kept) < len(outputs):
@@ -26,6 +31,16 @@ def rest_remarks(subject: Subject, outputs: Sequence[Output]) -> Iterator[str]:
     for output in kept:
         yield from _others(rest, output)
     written = [rest.tree] if kept else list(rest.extra.values()) if outputs else []
+    yield from _code([*written, *(_unread(subject) if outputs else [])])
+
+
+def _unread(subject: Subject) -> list[Any]:
+    """What stands in a file for tensors that go back as they are; those of a class of their own name it."""
+    return [entry.expr.node for entry in subject.entries.values() if isinstance(entry.expr, Unread)]
+
+
+def _code(written: list[Any]) -> Iterator[str]:
+    """What classes and functions are named in what is written back."""
     objects = dict.fromkeys(_objects(written))
     if objects:
         yield (
@@ -71,14 +86,14 @@ def _others(rest: Rest, output: Output) -> Iterator[str]:
 
 
 def _objects(nodes: list[Any]) -> Iterator[str]:
-    """The classes and functions that a pickle of `nodes` names, torch's own plain types (sizes, dtypes) left out."""
+    """The classes and functions that a pickle of `nodes` names, torch's own plain types and tensors left out."""
     waiting, seen = list(reversed(nodes)), set()
     while waiting:
         node = waiting.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, Placeholder) and node.module != "torch":
+        if isinstance(node, Placeholder) and node.module not in _PLAIN:
             yield str(node)
         if isinstance(node, Placeholder):
             waiting.extend(node.args or ())

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from surgery.diagnostics import fail
+from surgery.diagnostics import escape, fail
 from surgery.engine.evaluation import Failure, nodes
 from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles
 from surgery.engine.tasks import tasks_in_memory
 from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Values, explain
-from surgery.tensors.expr import Held, TensorExpr
+from surgery.formats.nodes import tensor_like
+from surgery.tensors.expr import Held, TensorExpr, Unread
 from surgery.tensors.subject import Entry
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def materialise(entries: Mapping[str, Entry], *, sizes: Mapping[str, int] | None
         sizes: how large source files were when the plan was made; one of another size is an error.
 
     Raises:
-        SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``, ``no-memory``.
+        SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``, ``no-memory``;
+            ``unsupported-checkpoint`` where a tensor of a file is quantised, sparse or the like.
     """
+    _refuse_unread(entries)
     placed: dict[tuple[int, str | None], Tensor] = {}
     keys: dict[int, str] = {}
     for key, entry in entries.items():
@@ -61,6 +64,17 @@ def materialise(entries: Mapping[str, Entry], *, sizes: Mapping[str, int] | None
         if where not in placed:
             placed[where] = _on(made[id(entry.expr)], entry.device)
     return {key: placed[id(entry.expr), entry.device] for key, entry in entries.items()}
+
+
+def _refuse_unread(entries: Mapping[str, Entry]) -> None:
+    for key, entry in entries.items():
+        if isinstance(entry.expr, Unread):
+            notes = (
+                f"leave it out: `filter: {{drop: {escape(key)}}}`",
+                "or read the file with `torch.load` and pass the state dict: `recipe.run(state_dict=…)`",
+            )
+            message = f"`{escape(key)}` ({entry.spec}) is not read into memory: it {tensor_like(entry.expr.node)}"
+            raise fail("unsupported-checkpoint", message, notes=notes)
 
 
 def _hollow(entry: Entry) -> Tensor:

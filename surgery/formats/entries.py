@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from surgery.diagnostics import SurgeryError, fail
+from surgery.diagnostics import fail
 from surgery.formats.absent import what_is_there, where_tensors_are
 from surgery.formats.contents import Checkpoint, Ordered, Placeholder, Trait
 from surgery.formats.modules import module_tensors
 from surgery.formats.nodes import children, is_container, is_mapping, is_module, items_of, tensor_like
 from surgery.formats.survey import ROOT, Candidate, Survey, candidates
+from surgery.formats.unread import unread
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
 from surgery.wording import listed
@@ -60,8 +61,8 @@ def choose(checkpoint: Checkpoint, entry: str | None = None, separator: str | No
         separator: what stands between the segments of a key, where that is no dot.
 
     Raises:
-        SurgeryError: ``entry`` where there is none or more than one; ``unsupported-checkpoint`` where a tensor in it
-            cannot be read.
+        SurgeryError: ``entry`` where there is none or more than one; ``unsupported-checkpoint`` where a pickled module
+            has something for a tensor that is none.
     """
     path, node = _at(checkpoint, entry) if entry is not None else _only(checkpoint)
     state = _of_module(checkpoint, path, node) if is_module(node) else _of_mapping(checkpoint, path, node)
@@ -158,9 +159,13 @@ def _listed(found: list[Candidate]) -> list[str]:
 def _of_module(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> StateDict:
     tensors: dict[str, TensorExpr] = {}
     kinds: dict[str, str] = {}
+    odd = _Unread()
     for key, value, kind in module_tensors(node):
+        if tensor_like(value):
+            value = odd.tensor(key, value)
         if not isinstance(value, TensorExpr):
-            raise _cannot_be_read(checkpoint, key, value)
+            message = f"`{checkpoint.shown}`: the tensor `{key}` is a `{value}`, and no tensor"
+            raise fail("unsupported-checkpoint", message)
         form = kind or checkpoint.traits.get(value, Trait()).form
         if form == "attribute":
             continue
@@ -174,6 +179,7 @@ def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Sta
     tensors: dict[str, TensorExpr] = {}
     extra: dict[str, Any] = {}
     survey = Survey(checkpoint.shown)
+    odd = _Unread()
 
     def take(node: Any, prefix: str) -> None:
         for name, child in _items(checkpoint, node):
@@ -183,7 +189,7 @@ def _of_mapping(checkpoint: Checkpoint, path: tuple[str, ...], node: Any) -> Sta
             if isinstance(child, TensorExpr):
                 tensors[key] = child
             elif tensor_like(child):
-                raise _cannot_be_read(checkpoint, key, child)
+                tensors[key] = odd.tensor(key, child)
             elif is_container(child) and name.rpartition(".")[2] != _STATE and survey.count(child):
                 take(child, f"{key}.")
             else:
@@ -209,9 +215,14 @@ def _items(checkpoint: Checkpoint, node: Any) -> Iterator[tuple[str, Any]]:
     return items_of(node) if isinstance(node, Placeholder) and node.mapping else children(node)
 
 
-def _cannot_be_read(checkpoint: Checkpoint, key: str, value: Any) -> SurgeryError:
-    why = tensor_like(value) or f"is a `{value}`, and no tensor"
-    return fail("unsupported-checkpoint", f"`{checkpoint.shown}`: the tensor `{key}` {why}")
+class _Unread:
+    """The tensors of a state dict that stay as they stand; one that stands in two places is one expression."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, TensorExpr] = {}
+
+    def tensor(self, key: str, node: Any) -> TensorExpr:
+        return self._made.setdefault(id(node), unread(key, node))
 
 
 def _split(checkpoint: Checkpoint, state: StateDict, separator: str) -> StateDict:

@@ -28,8 +28,8 @@ _TENSOR_MAKERS = {
     "_rebuild_nested_tensor": "is a nested tensor",
     "_rebuild_meta_tensor_no_storage": "was saved from the meta device, and has no data",
     "_rebuild_wrapper_subclass": "is of a tensor subclass without storage",
-    "_rebuild_tensor_v2": "is quantised, or conjugated or negated lazily",
-    "_rebuild_tensor_v3": "is conjugated or negated lazily",
+    "_rebuild_tensor_v2": "is conjugated or negated lazily (`resolve_conj()`, `resolve_neg()` before it is saved)",
+    "_rebuild_tensor_v3": "is conjugated or negated lazily (`resolve_conj()`, `resolve_neg()` before it is saved)",
     "_rebuild_parameter": "is a parameter that is quantised, sparse or without data",
     "_rebuild_parameter_with_state": "is a parameter that is quantised, sparse or without data",
     "_rebuild_from_type_v2": "is of a tensor subclass that holds other tensors",
@@ -124,7 +124,9 @@ def tensor_like(node: Any) -> str | None:
     if isinstance(node, Placeholder) and node.args is not None and node.module.startswith("torch."):
         dtype = node.args[6] if node.name == "_rebuild_tensor_v3" and len(node.args) > 6 else None
         if isinstance(dtype, Placeholder) and dtype.name not in DTYPES:
-            return f"is of the dtype {dtype.name}, which cannot be read"
+            return f"is of the dtype {dtype.name}, which is not read"
+        if node.name == "_rebuild_tensor_v2" and isinstance(node.args[0], Storage) and node.args[0].dtype is None:
+            return "is quantised"
         return _TENSOR_MAKERS.get(node.name)
     if isinstance(node, Storage):
         return "is a bare storage"

@@ -104,9 +104,7 @@ def _tensor(file: File, key: str, description: Any, start: int) -> tuple[Stored,
         raise corrupt(file, f"the tensor `{key}` is not described by dtype, shape and data_offsets")
     dtype = _DTYPES.get(description["dtype"]) if isinstance(description["dtype"], str) else None
     if dtype is None:
-        message = (
-            f"`{file.name}`: the tensor `{key}` is of the dtype {description['dtype']!r}, which torch cannot store"
-        )
+        message = f"`{file.name}`: the tensor `{key}` is of the dtype {description['dtype']!r}, which is not read"
         raise fail("unsupported-checkpoint", message, notes=[f"known: {', '.join(DTYPE_NAMES)}"])
     shape, offsets = description["shape"], description["data_offsets"]
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:

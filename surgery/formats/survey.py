@@ -15,6 +15,7 @@ from typing import Any
 from surgery.formats.contents import Placeholder
 from surgery.formats.modules import module_tensors
 from surgery.formats.nodes import children, is_container, is_mapping, is_module, is_optimizer
+from surgery.formats.unread import is_unread
 from surgery.limits import exceeded, limits
 from surgery.tensors.expr import TensorExpr
 
@@ -67,7 +68,7 @@ class Survey:
         Raises:
             SurgeryError: ``too-large``: containers lie deeper than the limit, in a checkpoint with a name.
         """
-        if isinstance(node, TensorExpr):
+        if isinstance(node, TensorExpr) or is_unread(node):
             return 1
         if not is_container(node):
             return 0
@@ -93,11 +94,16 @@ class Survey:
         if is_module(node):
             yield Candidate(path, self.count(node))
             return
-        direct = [child for _, child in children(node) if isinstance(child, TensorExpr)]
-        inner = [(name, child) for name, child in children(node) if is_container(child) and not _NO_MODEL.search(name)]
+        direct = [child for _, child in children(node) if isinstance(child, TensorExpr) or is_unread(child)]
+        inner = [
+            (name, child)
+            for name, child in children(node)
+            if is_container(child) and not is_unread(child) and not _NO_MODEL.search(name)
+        ]
         below = sum(self.count(child) for _, child in inner if not _is_optimizer(child))
         if is_mapping(node) and len(direct) > below:
-            only_numbers = all(tensor.spec.numel == 1 for tensor in direct) and not below
+            numbers = (isinstance(tensor, TensorExpr) and tensor.spec.numel == 1 for tensor in direct)
+            only_numbers = all(numbers) and not below
             yield Candidate(path, len(direct) + below, only_numbers)
             return
         for name, child in inner:

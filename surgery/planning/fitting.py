@@ -8,7 +8,7 @@ from surgery.ops.base import Op
 from surgery.ops.cast import Cast
 from surgery.ops.reshape import Reshape
 from surgery.tensors.dtype import casts_exactly
-from surgery.tensors.expr import Computed, Held, Stored, Strided, TensorExpr
+from surgery.tensors.expr import Computed, Held, Stored, Strided, TensorExpr, Unread
 from surgery.tensors.spec import Spec
 
 __all__ = ["Fit", "fit", "fitted", "same_tensor"]
@@ -67,6 +67,8 @@ def same_tensor(one: TensorExpr, other: TensorExpr) -> bool:
             )
         case Held(), Held():
             return one.tensor is other.tensor
+        case Unread(), Unread():
+            return one.node is other.node
     return False
 
 

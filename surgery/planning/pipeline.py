@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surgery.diagnostics import Diagnostic, Span, SurgeryError
+from surgery.diagnostics import Diagnostic, Span, SurgeryError, escape
 from surgery.lang.expression import Call, EvaluationError, Name, evaluate
 from surgery.lang.rule import Rule
 from surgery.limits import exceeded, limits
@@ -13,7 +13,7 @@ from surgery.ops.base import Op, OpError, SomeOp
 from surgery.ops.torch_names import TORCH_NAMES
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
-from surgery.tensors.expr import Computed, Stored, TensorExpr
+from surgery.tensors.expr import Computed, Stored, TensorExpr, Unread
 from surgery.tensors.spec import format_bytes
 from surgery.wording import counted
 
@@ -83,7 +83,11 @@ def _apply(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple
 def _compute(op: Op, inputs: tuple[TensorExpr, ...], outputs: int | None) -> tuple[TensorExpr, ...]:
     for expr in inputs:
         if expr.spec.dtype.kind == "opaque":
-            raise OpError(f"`{op.name}` takes plain tensors, and one is {expr.spec}")
+            name = f"`{escape(expr.key)}`" if isinstance(expr, Unread) else "one"
+            raise OpError(
+                f"`{op.name}` takes plain tensors, and {name} is {expr.spec}",
+                suggestion="`rename` and `filter` take any; no operation does",
+            )
     specs = op.infer(tuple(expr.spec for expr in inputs), outputs)
     stored = tuple(expr for expr in inputs if isinstance(expr, Stored))
     if len(stored) == len(inputs):

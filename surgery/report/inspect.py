@@ -97,7 +97,9 @@ def _list(state: StateDict, columns: int | None) -> list[Line]:
     for key, expr in state.tensors.items():
         kind = piece(state.kinds.get(key, ""), "quiet")
         spec = expr.spec
-        rows.append([key, spec.dtype.name, format_shape(spec.shape), format_bytes(spec.nbytes), kind])
+        # how many bytes a quantised or sparse tensor takes is not known
+        size = "" if spec.dtype.kind == "opaque" else format_bytes(spec.nbytes)
+        rows.append([key, spec.dtype.name, format_shape(spec.shape), size, kind])
     return table(rows, "lllrl", columns=columns)
 
 

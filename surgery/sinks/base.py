@@ -88,10 +88,12 @@ class Sink:
     Attributes:
         suffixes: file suffixes that ask for this format where none is named.
         form: what it writes; ``shards`` stands for a file, or a directory of shards where that is asked for.
+        unread: whether it takes back, as they stood, tensors that were not read: `surgery.tensors.expr.Unread`.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     form: ClassVar[Literal["file", "shards", "directory"]] = "file"
+    unread: ClassVar[bool] = False
 
     def check(self, subject: Subject, request: Request) -> None:
         """Raise a `SurgeryError` if `subject` cannot be written like this (from the plan alone)."""

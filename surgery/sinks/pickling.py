@@ -17,7 +17,7 @@ from surgery.formats.pickles.tensors import STORAGE_TYPES
 from surgery.sinks.arrays import array_parts, is_array
 from surgery.sinks.base import Embed
 from surgery.tensors.dtype import DTYPES
-from surgery.tensors.expr import Stored, Strided, TensorExpr
+from surgery.tensors.expr import Stored, Strided, TensorExpr, Unread
 from surgery.tensors.spec import Spec
 
 __all__ = ["STORAGE_CLASSES", "PickledStorage", "Pickler", "pickled"]
@@ -258,6 +258,9 @@ class Pickler:
             self._rebuilt(value, requires_grad=trait is not None and trait.requires_grad)
         self._put(value)
 
+    def _unread(self, value: Unread) -> None:
+        self._save(value.node)
+
     def _rebuilt(self, value: TensorExpr, *, requires_grad: bool) -> None:
         """``_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``, in a storage of its own."""
         spec = value.spec
@@ -329,4 +332,5 @@ _WRITERS: dict[type, Callable[[Pickler, Any], None]] = {
     Placeholder: Pickler._placeholder,
     Storage: Pickler._storage,
     TensorExpr: Pickler._tensor,
+    Unread: Pickler._unread,
 }

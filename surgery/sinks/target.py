@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from surgery.diagnostics import SurgeryError, escape, fail
 from surgery.files.checks import check_directory, check_file, follow
 from surgery.formats.additions import PREFIX
+from surgery.formats.nodes import tensor_like
 from surgery.sinks import SINKS
 from surgery.sinks.base import Output, Request, Sink
 from surgery.suggest import did_you_mean
-from surgery.tensors.expr import Held
+from surgery.tensors.expr import Held, Unread
 from surgery.tensors.spec import parse_bytes
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
     if "://" in output.path:
         note = "write a file, and move it there with a program that can"
         raise fail("output", f"`{output.path}` is an address, and outputs are files", output.span, (note,))
-    path = Path(output.base or base, os.path.expanduser(output.path))
     if output.path == "-":
         note = "a file of that name is `./-`"
         raise fail("output", "standard output is no output: outputs are files", output.span, (note,))
+    path = Path(output.base or base, os.path.expanduser(output.path))
     limit = None if output.shard_size is None else _size(output.shard_size, output)
     ends = output.path.endswith(("/", os.sep))
     asked = ends or limit is not None
@@ -189,6 +190,15 @@ def _check_place(target: Target) -> None:
 def _check_bytes(subject: Subject, target: Target) -> None:
     """Whether every tensor has bytes to write: not those on the meta device, nor lazy, sparse and quantised ones."""
     for key, entry in subject.entries.items():
+        if isinstance(entry.expr, Unread):
+            if target.sink.unread:
+                continue
+            message = f"`{escape(key)}` ({entry.spec}) {tensor_like(entry.expr.node)}"
+            notes = (
+                f"leave it out: `filter: {{drop: {escape(key)}}}`",
+                "a torch file takes it back as it stood: `format: torch`",
+            )
+            raise fail("not-in-this-format", message, target.request.span, notes)
         held = entry.expr.tensor if isinstance(entry.expr, Held) else None
         on_meta = str(getattr(held, "device", "")) == "meta"
         if on_meta or entry.spec.dtype.kind == "opaque":

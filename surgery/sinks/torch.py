@@ -23,6 +23,7 @@ class TorchSink(Sink):
     """Writes what ``torch.load(…, weights_only=True)`` reads, in the format of torch 1.6 and later."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".pt", ".pth", ".bin", ".ckpt", ".tar")
+    unread: ClassVar[bool] = True
 
     def check(self, subject: Subject, request: Request) -> None:
         check_tree(subject, request)

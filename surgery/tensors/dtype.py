@@ -11,8 +11,9 @@ __all__ = ["DTYPES", "DType", "casts_exactly", "dtype_called"]
 class DType:
     """An element type: its torch name, its size in bytes, and what kind of number it holds.
 
-    `kind` is one of ``float``, ``int``, ``uint``, ``bool`` and ``complex``. `mantissa` counts the bits of exact
-    integers (sign apart) and `exponent` the bits of range; both matter for casts.
+    `kind` is one of ``float``, ``int``, ``uint``, ``bool`` and ``complex``; ``opaque`` for what is not computed with,
+    such as quantised and sparse tensors. `mantissa` counts the bits of exact integers (sign apart) and `exponent` the
+    bits of range; both matter for casts.
     """
 
     name: str
@@ -94,6 +95,8 @@ def casts_exactly(source: DType, target: DType) -> bool:
     """
     if source == target:
         return True
+    if "opaque" in (source.kind, target.kind):
+        return False
     if source.kind == "bool":
         return True
     if target.kind == "bool":

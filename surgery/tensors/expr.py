@@ -25,6 +25,7 @@ __all__ = [
     "Stored",
     "Strided",
     "TensorExpr",
+    "Unread",
     "detach",
     "leaves",
 ]
@@ -86,6 +87,19 @@ class Held(TensorExpr):
     """A tensor that the caller holds in memory (a ``torch.Tensor`` or a ``numpy.ndarray``). It is never changed."""
 
     tensor: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unread(TensorExpr):
+    """A tensor of a file that stays as it stands there: quantised, sparse, without data. Nothing is computed with it.
+
+    Attributes:
+        key: its key in the file, for errors.
+        node: what the file has for it, which a torch file takes back.
+    """
+
+    key: str
+    node: Any
 
 
 class Producer(Protocol):

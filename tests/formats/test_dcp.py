@@ -260,15 +260,14 @@ def test_objects_are_not_made(tmp_path: Path) -> None:
     assert found.tree["args"].state == {"lr": 0.1}
 
 
-def test_tensors_that_cannot_be_read_are_an_error_where_they_are_used(tmp_path: Path) -> None:
+def test_tensors_that_are_not_read_are_entries_too(tmp_path: Path) -> None:
     path = save({"w": torch.ones(2), "s": torch.ones(3)}, tmp_path / "run")
     metadata = pickle.loads((path / ".metadata").read_bytes())
     index = next(index for index in metadata.storage_data if index.fqn == "s")
     metadata.storage_data[index] = append(path / "__0_1.distcp", torch.eye(3).to_sparse())
     write_metadata(path, metadata)
     found = read(path)
-    with pytest.raises(SurgeryError, match="the tensor `s` is sparse"):
-        choose(found, ".")
+    assert str(choose(found, ".").tensors["s"].spec) == "sparse_coo float32 [3, 3]"
 
 
 def test_it_is_of_one_format_and_torch_is_not_imported(tmp_path: Path) -> None:

@@ -156,7 +156,6 @@ REFUSED = {
     "random states": (RANDOM, "tensors stand in `numpy`, `cpu`, `cuda`, which look like no model"),
     "a list": ([torch.ones(2), torch.ones(3)], "the entry `.` is everything as one tree"),
     "settings": (Config(), "it holds `rate`, `place`"),
-    "lazy": ({"a": torch.ones(2, dtype=torch.complex64).conj()}, "the tensor `a` is quantised, or conjugated"),
     "keys that are no texts": ({"a": torch.ones(2), (1, 2): torch.ones(2)}, "a tensor of `a.pt` has the key (1, 2)"),
     "one key twice": ({"1": torch.ones(2), 1: torch.ones(2)}, "two entries of `a.pt` have the key `1`"),
 }
@@ -181,12 +180,6 @@ def test_what_the_errors_advise_works(tmp_path):
 
 def test_keys_that_are_numbers_are_texts(tmp_path):
     assert list(choose(saved({0: torch.ones(2), 1: torch.ones(2)}, tmp_path)).tensors) == ["0", "1"]
-
-
-def test_a_dtype_that_cannot_be_read_is_named(tmp_path):
-    packed = torch.zeros(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
-    with pytest.raises(SurgeryError, match="the tensor `a` is of the dtype float4_e2m1fn_x2, which cannot be read"):
-        choose(saved({"a": packed, "b": torch.ones(2)}, tmp_path))
 
 
 def test_a_class_within_a_class_is_written_back(tmp_path, monkeypatch):
@@ -222,9 +215,8 @@ def test_subclasses_of_a_distributed_run_are_named(tmp_path):
     tensor = torch.ones(2)
     mesh = _mesh()
     spec = DTensorSpec(mesh, (Replicate(),), tensor_meta=TensorMeta(tensor.shape, tensor.stride(), tensor.dtype))
-    with pytest.raises(SurgeryError, match="`w` is of a tensor subclass that holds other tensors") as error:
-        choose(saved({"w": DTensor(tensor, spec, requires_grad=False), "x": torch.ones(2)}, tmp_path))
-    assert error.value.diagnostics[0].code == "unsupported-checkpoint"
+    state = choose(saved({"w": DTensor(tensor, spec, requires_grad=False), "x": torch.ones(2)}, tmp_path))
+    assert state.tensors["w"].spec.dtype.name == "subclass"
 
 
 def _mesh():

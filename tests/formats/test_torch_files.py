@@ -8,7 +8,6 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from surgery.diagnostics import SurgeryError
 from surgery.formats import Ordered, Placeholder, Storage, read
 from surgery.formats.entries import choose
 from surgery.tensors.expr import Stored, Strided, TensorExpr
@@ -172,22 +171,36 @@ def test_an_optimizer_travels_as_it_is(save):
 
 
 @pytest.mark.parametrize(
-    ("make", "why"),
+    ("make", "what"),
     [
-        (lambda: torch.eye(3).to_sparse(), "is sparse"),
-        (lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), "is quantised"),
-        (lambda: torch.ones(3, device="meta"), "has no data"),
-        (lambda: torch.nn.LazyLinear(3).weight, "never saw data"),
-        (lambda: torch.ones(3, dtype=torch.complex64).conj(), "conjugated"),
+        (lambda: torch.eye(3).to_sparse(), "sparse_coo float32 [3, 3]"),
+        (lambda: torch.eye(3, dtype=torch.float16).to_sparse_csr(), "sparse_csr float16 [3, 3]"),
+        (lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), "qint8 [3]"),
+        (lambda: torch.ones(3, device="meta"), "meta float32 [3]"),
+        (lambda: torch.nn.LazyLinear(3).weight, "lazy parameter []"),
+        (lambda: torch.nn.Parameter(torch.eye(3).to_sparse()), "sparse_coo float32 [3, 3]"),
+        (lambda: torch.ones(3, dtype=torch.complex64).conj(), "conjugated complex64 [3]"),
+        (lambda: torch.ones(3, dtype=torch.complex64).conj().imag, "negated float32 [3]"),
+        (lambda: torch.zeros(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2), "float4_e2m1fn_x2 [4]"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_tensors_that_cannot_be_read_are_named_where_they_are_wanted(make, why, save):
-    checkpoint = read(save({"model": {"a": torch.ones(2), "b.odd": make()}, "epoch": 1}))
+def test_tensors_that_are_not_read_are_entries_too(make, what, save):
+    odd = make()
+    checkpoint = read(save({"model": {"a": torch.ones(2), "b.odd": odd, "tied": odd}, "epoch": 1}))
     assert isinstance(checkpoint.tree["model"]["b.odd"], Placeholder)
-    with pytest.raises(SurgeryError, match=rf"the tensor `b.odd` .*{why}") as error:
-        choose(checkpoint)
-    assert error.value.diagnostics[0].code == "unsupported-checkpoint"
+    state = choose(checkpoint)
+    assert state.entry == ("model",)
+    assert list(state.tensors) == ["a", "b.odd", "tied"]
+    assert str(state.tensors["b.odd"].spec) == what
+    assert state.tensors["b.odd"] is state.tensors["tied"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_state_dict_of_tensors_that_are_not_read_is_found(save):
+    quantised = torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)
+    found = choose(read(save({"model": {"a": quantised, "b": torch.eye(2).to_sparse()}, "epoch": 1})))
+    assert found.entry == ("model",)
 
 
 def test_a_bare_storage_is_a_leaf(save):
