@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 import surgery
+from surgery.cli.main import command
 from surgery.diagnostics import SurgeryError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -99,3 +101,10 @@ def test_it_is_not_read_into_memory(run, tmp_path):
     result = run(MAKERS["quantised"](), "{rename: 'q -> z'}", "b.pt")
     with pytest.raises(SurgeryError, match=r"`z` \(qint8 \[2, 3\]\) is not read into memory: it is quantised"):
         _ = result.state_dict
+
+
+def test_inspect_lists_it_without_a_size(run):
+    run(MAKERS["quantised"](), "{filter: {drop: q}}", "b.pt")
+    done = CliRunner().invoke(command, ["inspect", "a.pt"])
+    assert done.exit_code == 0
+    assert ["q", "qint8", "[2,", "3]"] in [line.split() for line in done.output.splitlines()]

@@ -71,7 +71,9 @@ def _rows(node: _Node, level: int, times: int, depth: int | None, rows: list[lis
         label, many = "  " * level + name, f"{count:,} × " if count > 1 else ""
         size = piece(format_bytes(child.nbytes * count), "quiet")
         if child.spec is not None:
-            own = piece(format_bytes(child.spec.nbytes * count), "quiet")
+            # how many bytes a quantised or sparse tensor takes is not known
+            known = child.spec.dtype.kind != "opaque"
+            own = piece(format_bytes(child.spec.nbytes * count) if known else "", "quiet")
             rows.append([label, own, f"{many}{child.spec}"])
         inside = _on_one_line(child)
         if inside:
