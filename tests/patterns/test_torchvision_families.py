@@ -90,6 +90,18 @@ def test_every_classifier(name: str) -> None:
     agrees(plan, expected)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"architecture": "resnet18", "old_classes": 7}, "unused-rule"),
+        ({"architecture": "r3d_18"}, "check-failed"),
+    ],
+)
+def test_what_has_no_such_layer_is_an_error(given, words) -> None:
+    with pytest.raises(surgery.SurgeryError, match=words):
+        surgery.load("torchvision/classifier").plan(params={"weights": "null", "num_classes": 3, **given})
+
+
 SMALL = ["squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "resnet18"]
 LARGER = ["densenet121", "efficientnet_b0", "convnext_tiny", "swin_t"]
 
