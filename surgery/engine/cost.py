@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,18 +16,29 @@ from surgery.plan import Cost, Plan
 from surgery.sinks.layout import Layout
 from surgery.sinks.offload import offloading_of
 from surgery.sinks.target import targets_of
-from surgery.tensors.expr import Stored, Strided, TensorExpr
+from surgery.tensors.expr import Held, Stored, Strided, TensorExpr
 from surgery.tensors.subject import Subject
 
 __all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
 
 
 def cost_of(plan: Plan, provenance: str = "") -> Cost:
-    """The cost of a plan: of writing its outputs with a record, or, where it has none, of a result in memory."""
-    if not plan.outputs:
-        return _cost_of_result(plan.subject)
-    targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance)
-    return cost_of_layouts([t.sink.layout(plan.subject, t.request, blank) for t in targets])
+    """The cost of a plan: of writing its outputs with a record, or, where it has none, of a result in memory.
+
+    What readers had to unpack into memory is there as long as the plan; what the caller gave is the caller's.
+    """
+    if plan.outputs:
+        targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance)
+        cost = cost_of_layouts([t.sink.layout(plan.subject, t.request, blank) for t in targets])
+    else:
+        cost = _cost_of_result(plan.subject)
+    return dataclasses.replace(cost, peak=cost.peak + _unpacked(plan))
+
+
+def _unpacked(plan: Plan) -> int:
+    """Bytes of arrays that stand in a source compressed, or as text."""
+    arrays = {expr for opened in plan.opened if opened.checkpoint for expr in opened.checkpoint.traits}
+    return sum(expr.spec.nbytes for expr in arrays if isinstance(expr, Held))
 
 
 def _cost_of_result(subject: Subject) -> Cost:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from surgery.engine.evaluation import nodes
 from surgery.engine.flow import BLOCK, room_for, way_of
-from surgery.engine.leaves import reach
+from surgery.engine.leaves import is_array, reach
 from surgery.ops.ways import Elementwise, Views
 from surgery.tensors.expr import Computed, Held, Stored, Strided, TensorExpr
 
@@ -31,7 +31,8 @@ def memory_of_values(exprs: Iterable[TensorExpr]) -> int:
             results = node.operation.infer(tuple(i.spec for i in node.inputs), node.outputs)
             total += sum(spec.nbytes for spec in results)
             scratch = max(scratch, sum(4 * spec.numel for spec in results if spec.dtype.size == 2))
-        elif not isinstance(node, Held):
+        elif not isinstance(node, Held) or is_array(node.tensor):
+            # torch works on a copy of an array
             total += node.spec.nbytes
             if isinstance(node, Strided):
                 scratch = max(scratch, _storage(node))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from surgery.diagnostics import fail
@@ -25,6 +26,8 @@ _LOCATOR64 = struct.Struct("<4sLQL")
 _CENTRAL = struct.Struct("<4s4x2H4x3L3H8xL")
 _LOCAL = struct.Struct("<4s4xH16x2H")
 _STORED, _DEFLATED = 0, 8
+#: bytes of an entry that are decompressed, and those that are made, at a time
+_PIECE = 1 << 20
 _ENCRYPTED = 0x1
 _PACKED = "its bytes cannot be used as they stand; `torch.load` and `torch.save` make a file without compression of it"
 #: bytes that may stand between the end of an entry and what follows: nothing, or a data descriptor
@@ -94,32 +97,55 @@ class Archive:
         Raises:
             SurgeryError: it is longer than the limit of this name, or than so many bytes; or it is damaged.
         """
+        return b"".join(self.chunks(member, limit))
+
+    def chunks(self, member: Member, limit: str | int) -> Iterator[bytes]:
+        """The same in pieces, so that what is decompressed lies in memory once; of a stored entry there is one.
+
+        Raises:
+            SurgeryError: as `content`; that it is damaged, behind the last piece.
+        """
         said = f"the entry `{member.name}` says that it holds {member.size} bytes"
         if isinstance(limit, str) and member.size > getattr(limits(), limit):
             raise exceeded(limit, f"`{self.file.name}`: {said}", needed=member.size)
         if isinstance(limit, int) and member.size > limit:
             raise corrupt(self.file, said, f"in a sound file it holds {limit} at most")
         start = self.place(member)
-        packed = self.file.read(start, member.packed)
-        content = packed if member.stored else self._inflate(member, packed)
-        if len(content) != member.size:
+        pieces = iter([self.file.read(start, member.packed)]) if member.stored else self._inflated(member, start)
+        length = crc = 0
+        for piece in pieces:
+            length += len(piece)
+            if length > member.size:
+                raise corrupt(self.file, f"the entry `{member.name}` is longer than the directory says")
+            crc = zlib.crc32(piece, crc)
+            yield piece
+        if length != member.size:
             raise corrupt(self.file, f"the entry `{member.name}` is not as long as the directory says")
-        if member.crc is not None and zlib.crc32(content) != member.crc:
+        if member.crc is not None and crc != member.crc:
             raise corrupt(self.file, f"the entry `{member.name}` is damaged", "its CRC-32 is not what it was")
-        return content
 
-    def _inflate(self, member: Member, packed: bytes) -> bytes:
+    def _inflated(self, member: Member, start: int) -> Iterator[bytes]:
         if member.method != _DEFLATED:
             message = f"`{self.file.name}`: the entry `{member.name}` is compressed by method {member.method}"
             raise fail("unsupported-checkpoint", message)
         stream = zlib.decompressobj(-15)
-        try:
-            content = stream.decompress(packed, member.size + 1)
-        except zlib.error as error:
-            raise corrupt(self.file, f"the entry `{member.name}` is damaged", cause=error) from error
-        if stream.unconsumed_tail or stream.unused_data:
+        end = start + member.packed
+        packed = b""
+        while not stream.eof:
+            if not packed:
+                packed = self.file.read(start, min(_PIECE, end - start))
+                start += len(packed)
+            given = len(packed)
+            try:
+                piece = stream.decompress(packed, _PIECE)
+            except zlib.error as error:
+                raise corrupt(self.file, f"the entry `{member.name}` is damaged", cause=error) from error
+            packed = stream.unconsumed_tail
+            if not given and not piece:
+                return  # it ends too early, as its length tells
+            yield piece
+        if stream.unused_data or start != end:
             raise corrupt(self.file, f"the entry `{member.name}` is longer than the directory says")
-        return content
 
 
 def read_archive(file: File) -> Archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import ClassVar
 
 from surgery.formats.archive import Archive, Member
@@ -60,14 +61,20 @@ def _array(file: File, archive: Archive, member: Member) -> TensorExpr | Blob | 
         header = _header(file.read(whole.offset, min(whole.length, _HEADER)))
         # the checksum is that of the entry, its header included
         return header.tensor(whole.part(header.length, whole.length - header.length)) if header else Blob(whole)
-    content = archive.content(member, "inflated")
-    header = _header(content)
+    pieces = archive.chunks(member, "inflated")
+    first = next(pieces, b"")
+    header = _header(first)
     if header is None:
-        return content
+        return b"".join((first, *pieces))
     assert header.spec is not None, "an array of numbers"
-    raw = content[header.length :]
-    if len(raw) != header.spec.nbytes:
+    size = member.size - header.length
+    if size != header.spec.nbytes:
         raise Malformed(f"the array `{member.name.removesuffix(_SUFFIX)}` has not as many bytes as it should")
+    # one copy in memory: large arrays are compressed because they are large
+    raw, at = bytearray(size), 0
+    for piece in chain((first[header.length :],), pieces):
+        raw[at : at + len(piece)] = piece
+        at += len(piece)
     return array_in_memory(header.spec, raw, big_endian=header.big_endian, fortran=header.fortran)
 
 

@@ -32,7 +32,7 @@ def _swapped(raw: bytes, size: int) -> bytes:
 def _tensor(expr: TensorExpr) -> torch.Tensor:
     dtype = getattr(torch, expr.spec.dtype.name)
     if isinstance(expr, Held):
-        return torch.from_numpy(expr.tensor.copy()).view(dtype)
+        return torch.from_numpy(expr.tensor.astype(expr.tensor.dtype.newbyteorder("<"))).view(dtype)
     if isinstance(expr, Stored):
         raw = b"".join(_bytes(piece) for piece in expr.ranges)
         assert len(raw) == expr.spec.nbytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import tracemalloc
 
 import numpy
 import pytest
@@ -167,3 +168,36 @@ def test_pickles_of_torch_tensors_as_text(tmp_path):
     with pytest.raises(SurgeryError, match=r"write it with `torch\.save`") as error:
         read(tmp_path / "a.pkl")
     assert error.value.diagnostics[0].code == "unsupported-checkpoint"
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_compressed_array_is_in_memory_once_and_counts_in_the_plan(order, tmp_path):
+    array = numpy.zeros((4096, 2048), numpy.float32, order=order)
+    numpy.savez_compressed(tmp_path / "a.npz", a=array)
+    read(tmp_path / "a.npz")  # what is imported is no part of it
+    tracemalloc.start()
+    try:
+        plan = surgery.load({"source": {"checkpoint": str(tmp_path / "a.npz")}, "output": "b.safetensors"}).plan()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * array.nbytes
+    assert plan.cost.peak >= array.nbytes
+    given = surgery.load([]).plan(state_dict={"a": array}, output="b.safetensors")
+    assert given.cost.peak <= plan.cost.peak - array.nbytes, "what the caller holds is the caller's"
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 128, (1 << 20) - 127, 1 << 20, 3 << 20])
+def test_compressed_arrays_of_any_length(size, tmp_path, tensor, same):
+    noise = numpy.random.default_rng(0).integers(0, 256, size, dtype=numpy.uint8)
+    numpy.savez_compressed(tmp_path / "a.npz", noise=noise, zeros=numpy.zeros(size, numpy.uint8))
+    state = choose(read(tmp_path / "a.npz"))
+    assert same(tensor(state.tensors["noise"]), torch.from_numpy(noise))
+    assert same(tensor(state.tensors["zeros"]), torch.zeros(size, dtype=torch.uint8))
+
+
+def test_big_endian_arrays_that_were_compressed_come_out_right(tmp_path):
+    array = numpy.arange(6, dtype=">f4").reshape(2, 3)
+    numpy.savez_compressed(tmp_path / "a.npz", c=array, f=numpy.asfortranarray(array))
+    state = surgery.load({"source": {"checkpoint": str(tmp_path / "a.npz")}}).run().state_dict
+    assert state["c"].tolist() == state["f"].tolist() == array.tolist()

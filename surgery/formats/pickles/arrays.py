@@ -145,8 +145,8 @@ def _bytes(data: Any) -> tuple[ByteRange | None, bytes]:
     raise Malformed("an array has no bytes")
 
 
-def array_in_memory(spec: Spec, raw: bytes, *, big_endian: bool, fortran: bool) -> TensorExpr:
-    """An array of bytes that do not stand in a file as they are.
+def array_in_memory(spec: Spec, raw: bytes | bytearray, *, big_endian: bool, fortran: bool) -> TensorExpr:
+    """An array of bytes that do not stand in a file as they are: `raw` itself, not a copy.
 
     Raises:
         Malformed: numpy has no such elements.
@@ -157,8 +157,7 @@ def array_in_memory(spec: Spec, raw: bytes, *, big_endian: bool, fortran: bool) 
     if spec.dtype.name not in codes:
         raise Malformed(f"an array of {spec} is not written as bytes")
     stored = numpy.dtype(codes[spec.dtype.name]).newbyteorder(">" if big_endian else "<")
-    array = numpy.frombuffer(raw, stored).reshape(spec.shape, order="F" if fortran else "C")
-    return Held(spec, numpy.ascontiguousarray(array.astype(stored.newbyteorder("<"))).reshape(spec.shape))
+    return Held(spec, numpy.frombuffer(raw, stored).reshape(spec.shape, order="F" if fortran else "C"))
 
 
 def _empty_bytes(module: str) -> Builder:
