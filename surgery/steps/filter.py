@@ -30,7 +30,7 @@ class Filter(Step):
     """Keep what `keep` selects, then drop what `drop` selects of that.
 
     Either may be left out. Only the tensors that stay are ever read. A model becomes a bare state dict. What a state
-    dict holds beside tensors goes with its module, and where `drop` selects it.
+    dict holds beside tensors goes with its module, where `keep` does not select it, and where `drop` does.
     """
 
     example: ClassVar[str] = "filter: {keep: module.encoder_q, drop: module.encoder_q.fc}"
@@ -45,23 +45,27 @@ class Filter(Step):
             return subject
         kept = subject
         if self.keep is not None:
-            chosen = select_keys(self.keep, kept, context)
-            kept = _without(kept, kept.entries.keys() - chosen, "is not kept", context)
-        rest = kept.rest
+            everything = _with_extras(kept)
+            chosen = select_keys(self.keep, everything, context)
+            kept = _without(kept, everything.entries.keys() - chosen, "is not kept", context)
         if self.drop is not None:
-            extras = extra_keys(kept)
-            named = {name: _NO_TENSOR for names in extras.values() for name in names}
-            dropped = set(select_keys(self.drop, kept.replace(entries={**kept.entries, **named}), context))
-            kept = _without(kept, dropped, "is dropped", context)
-            if gone := {old for old, names in extras.items() if names and dropped.issuperset(names)}:
-                extra = {old: value for old, value in rest.extra.items() if old not in gone}
-                rest = dataclasses.replace(rest, extra=extra)
-        return subject.replace(rest=rest).bare(kept.entries)
+            kept = _without(kept, set(select_keys(self.drop, _with_extras(kept), context)), "is dropped", context)
+        return subject.replace(rest=kept.rest).bare(kept.entries)
+
+
+def _with_extras(subject: Subject) -> Subject:
+    """The subject with entries that stand for those of its state dict that are no tensors."""
+    named = {name: _NO_TENSOR for names in extra_keys(subject).values() for name in names}
+    return subject.replace(entries={**subject.entries, **named})
 
 
 def _without(subject: Subject, keys: set[str], why: str, context: Context) -> Subject:
-    """The subject without `keys`, which are accounted for."""
+    """The subject without `keys`, tensors or not; the tensors are accounted for."""
     for key in subject.entries:
         if key in keys:
             context.drop(subject.entries[key], Touch("filter", f"{key} {why}", context.here))
-    return subject.replace(entries={key: entry for key, entry in subject.entries.items() if key not in keys})
+    rest = subject.rest
+    if gone := {old for old, names in extra_keys(subject).items() if names and keys.issuperset(names)}:
+        rest = dataclasses.replace(rest, extra={old: value for old, value in rest.extra.items() if old not in gone})
+    entries = {key: entry for key, entry in subject.entries.items() if key not in keys}
+    return subject.replace(entries=entries, rest=rest)

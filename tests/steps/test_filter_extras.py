@@ -58,3 +58,9 @@ def test_without_it_safetensors_takes_the_rest():
 def test_a_name_that_is_none_is_still_an_error():
     with pytest.raises(SurgeryError, match="selects nothing"):
         run("filter: {drop: epohc}")
+
+
+def test_keep_keeps_what_it_names_alone():
+    assert run("filter: {keep: a}") == ["a.w", "a._extra_state"]
+    assert run("filter: {keep: 'a.w'}", output="d.pt") == ["a.w"]
+    assert run("filter: {keep: [b, epoch]}", output="e.pt") == ["b.w", "b._extra_state", "epoch"]
