@@ -21,7 +21,7 @@ __all__ = ["Cost", "Plan"]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an execution will take, in bytes. `peak` is the memory for tensors, what is imported left out."""
+    """What an execution will take, in bytes. `peak` is the memory for tensor data: neither imports nor keys count."""
 
     read: int
     written: int
