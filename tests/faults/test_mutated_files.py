@@ -18,7 +18,7 @@ from surgery.engine.flow import contents
 from surgery.engine.reading import SourceFiles
 from surgery.formats import read
 from surgery.formats.entries import choose
-from surgery.tensors.expr import TensorExpr
+from surgery.tensors.expr import Unread
 
 #: seconds that one file may take, and bytes of address space beyond what is there
 PATIENCE, MEMORY = 5, 1 << 30
@@ -59,14 +59,16 @@ def outcome(path):
     """The tensors of a checkpoint by key, as specs and bytes; None where it is refused as it should be."""
     try:
         found = choose(read(path)).tensors
-        tensors = {key: value for key, value in found.items() if isinstance(value, TensorExpr)}
+        # a tensor of a class that is not known is not read, and is refused where its bytes are wanted
+        tensors = {k: value for k, value in found.items() if not isinstance(value, Unread)}
         with SourceFiles() as files:
             gathered = [b"".join(chunks) for chunks in contents(tensors.values(), files)]
     except SurgeryError as refusal:
         error = refusal
     else:
         assert all(len(raw) == t.spec.nbytes for t, raw in zip(tensors.values(), gathered, strict=True))
-        return {key: (t.spec, raw) for (key, t), raw in zip(tensors.items(), gathered, strict=True)}
+        whole = {key: (t.spec, raw) for (key, t), raw in zip(tensors.items(), gathered, strict=True)}
+        return whole if len(whole) == len(found) else None
     assert error.diagnostics
     assert {diagnostic.code for diagnostic in error.diagnostics} <= KNOWN
     assert all(letter.isprintable() or letter == "\n" for letter in str(error))
