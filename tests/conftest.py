@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell starts what runs in the background like this, and children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if asked := config.getoption("--fuzz"):
         settings.register_profile("asked", max_examples=asked)
         settings.load_profile("asked")
