@@ -31,7 +31,8 @@ def test_a_signal_at_a_random_moment(stage, cases, scene, limit, name):
         staged.prepare()
         done = staged.run(signal=number, delay=chance.uniform(0.1, 1) * duration)
         staged.check(done)
-        assert done["status"] in (0, status), done
+        # after the last word of a run, while Python ends, a signal kills it as any process: `-number`, as `$?` the same
+        assert done["status"] in (0, status, -number), done
         while_writing += done["status"] == status and bool(done["calls"])
         if name != "KILL":
             assert staged.strange() == set()
