@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from surgery.document.nodes import ListNode, MapNode, Node, Scalar
+from surgery.document.nodes import ListNode, MapNode, Node, Scalar, texts
 
-__all__ = ["ListNode", "MapNode", "Node", "Scalar"]
+__all__ = ["ListNode", "MapNode", "Node", "Scalar", "texts"]

@@ -9,7 +9,7 @@ from typing import Any
 from surgery.diagnostics import Span
 from surgery.text import Text
 
-__all__ = ["ListNode", "MapNode", "Node", "Scalar", "plain"]
+__all__ = ["ListNode", "MapNode", "Node", "Scalar", "plain", "texts"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +60,19 @@ class MapNode(Node):
 
     def __iter__(self) -> Iterator[tuple[str, Node]]:
         return ((str(key.value), value) for key, value in self.pairs)
+
+
+def texts(node: Node) -> Iterator[tuple[Scalar, str]]:
+    """The scalars in a node whose values are text, but for keys, each with its value; in the order of the document."""
+    match node:
+        case Scalar(value=str(value)):
+            yield node, value
+        case ListNode(items=items):
+            for item in items:
+                yield from texts(item)
+        case MapNode(pairs=pairs):
+            for _, inner in pairs:
+                yield from texts(inner)
 
 
 def plain(node: Node) -> Any:

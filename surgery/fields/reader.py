@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from surgery.diagnostics import Diagnostic, Span
-from surgery.document import ListNode, MapNode, Node, Scalar
+from surgery.document import ListNode, MapNode, Node, Scalar, texts
 from surgery.fields.declare import Field, fields_of, main_field
 from surgery.suggest import did_you_mean
 from surgery.wording import listed
@@ -33,15 +33,8 @@ _PARAMETER = re.compile(r"\$(?:\$|(?P<bare>[^\W\d]\w*)|\{(?P<braced>[^\W\d]\w*)\
 
 def parameters_in(node: Node) -> Iterator[str]:
     """The names of the parameters in the scalars of a node, but for rules: these have a grammar of their own."""
-    match node:
-        case Scalar(value=str(value)):
-            yield from (m["bare"] or m["braced"] for m in _PARAMETER.finditer(value) if m["bare"] or m["braced"])
-        case ListNode(items=items):
-            for item in items:
-                yield from parameters_in(item)
-        case MapNode(pairs=pairs):
-            for _, inner in pairs:
-                yield from parameters_in(inner)
+    for _, value in texts(node):
+        yield from (m["bare"] or m["braced"] for m in _PARAMETER.finditer(value) if m["bare"] or m["braced"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ The rest of a recipe's text stays as it was written, to the last blank.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from surgery.document import ListNode, MapNode, Node, Scalar
+from surgery.document import Node, texts
 
 __all__ = ["shortened", "shortened_text"]
 
@@ -44,25 +43,13 @@ def shortened_text(text: str, document: Node) -> str:
     """
     starts = [len(text) - len(text.removeprefix("\ufeff")), *(match.end() for match in _LINE_END.finditer(text))]
     cuts = set()
-    for scalar in _scalars(document):
+    for scalar, _ in texts(document):
         for begin, end in _left_out(scalar.text.value):
             (first, left), (last, right) = scalar.text.locate(begin), scalar.text.locate(end)
             cuts.add((starts[first] + left, starts[last] + right))
     for start, stop in sorted(cuts, reverse=True):
         text = text[:start] + text[stop:]
     return text
-
-
-def _scalars(node: Node) -> Iterator[Scalar]:
-    match node:
-        case Scalar(value=str()):
-            yield node
-        case ListNode(items=items):
-            for item in items:
-                yield from _scalars(item)
-        case MapNode(pairs=pairs):
-            for _, value in pairs:
-                yield from _scalars(value)
 
 
 def _left_out(value: str) -> list[tuple[int, int]]:
