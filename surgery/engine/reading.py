@@ -138,6 +138,17 @@ class SourceFiles:
         if filled:
             yield buffer[:filled]
 
+    def checksum(self, piece: ByteRange, crc: int = 0) -> int:
+        """The CRC-32 of what was read before, whose own is `crc`, and of the bytes of a range.
+
+        Raises:
+            SurgeryError: code ``source-changed``.
+        """
+        memory = memoryview(bytearray(_STEP))
+        for at in range(0, piece.length, _STEP):
+            crc = self.read_part(piece, at, memory[: piece.length - at], summed=True, crc=crc)
+        return crc
+
     def check(self, whole: ByteRange) -> None:
         """Compare a range that has a CRC-32 with it: once, however many parts of it are read.
 
@@ -149,10 +160,7 @@ class SourceFiles:
         with guard:
             if whole in self._sound:
                 return
-            memory, crc = memoryview(bytearray(_STEP)), 0
-            for at in range(0, whole.length, _STEP):
-                crc = self.read_part(whole, at, memory[: whole.length - at], summed=True, crc=crc)
-            if crc != whole.crc:
+            if self.checksum(whole) != whole.crc:
                 raise damaged(whole)
             self._sound.add(whole)
 

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from surgery.engine.reading import SourceFiles
 from surgery.formats import Checkpoint, read
 from surgery.formats.additions import CHECKSUMS
 from surgery.formats.archive import Archive, Member
 from surgery.formats.file import open_file
 from surgery.provenance.structure import tensors_in
-from surgery.tensors.expr import ByteRange, Stored, Strided
+from surgery.tensors.expr import Stored, Strided
 
 __all__ = ["Checked", "check_contents"]
 
 #: formats whose files are zip archives as a whole
 _ARCHIVES = ("torch", "torchscript", "npz")
-_PIECE = 1 << 23
 
 
 class Checked(NamedTuple):
@@ -32,39 +32,48 @@ class Checked(NamedTuple):
 
 
 def check_contents(checkpoint: Checkpoint) -> Iterator[Checked]:
-    """Everything in a checkpoint that has a checksum, read and compared."""
+    """Everything in a checkpoint that has a checksum, read and compared.
+
+    Raises:
+        SurgeryError: code ``source-changed``: a file changed since `checkpoint` was read.
+    """
+    with SourceFiles(checkpoint.files) as files:
+        yield from _checked(checkpoint, files)
+
+
+def _checked(checkpoint: Checkpoint, files: SourceFiles) -> Iterator[Checked]:
     if checkpoint.format in _ARCHIVES:
-        yield from _of_archive(checkpoint)
+        yield from _of_archive(checkpoint, files)
     elif checkpoint.format in ("safetensors", "sharded-safetensors"):
         for path in checkpoint.files:
             # an index has none; its shards are read one by one, since each has its own
             if not path.endswith(".json"):
-                yield from _of_safetensors(read(path))
+                yield from _of_safetensors(read(path), files)
     else:
         for key, expr in tensors_in(checkpoint.tree):
             pieces = expr.ranges if isinstance(expr, Stored) else [expr.storage] if isinstance(expr, Strided) else ()
             for piece in pieces:
                 if piece.crc is not None:
-                    yield Checked(".".join(key), piece.length, _crc(piece) == piece.crc)
+                    yield Checked(".".join(key), piece.length, files.checksum(piece) == piece.crc)
 
 
-def _of_archive(checkpoint: Checkpoint) -> Iterator[Checked]:
+def _of_archive(checkpoint: Checkpoint, files: SourceFiles) -> Iterator[Checked]:
     for path in checkpoint.files:
         with open_file(Path(path), os.path.basename(path)) as file:
             archive = file.archive
             assert archive is not None, "the file was read as one"
             for member in archive.members.values():
                 if member.crc is not None:
-                    yield Checked(member.name, member.size, _member_crc(archive, member) == member.crc)
+                    yield Checked(member.name, member.size, _member_crc(archive, member, files) == member.crc)
 
 
-def _member_crc(archive: Archive, member: Member) -> int:
+def _member_crc(archive: Archive, member: Member, files: SourceFiles) -> int:
     if member.stored:
-        return _crc(archive.range(member))
+        return files.checksum(archive.range(member))
     return zlib.crc32(archive.content(member, "inflated"))
 
 
-def _of_safetensors(checkpoint: Checkpoint) -> Iterator[Checked]:
+def _of_safetensors(checkpoint: Checkpoint, files: SourceFiles) -> Iterator[Checked]:
     digits = checkpoint.metadata.get(CHECKSUMS)
     if digits is None:
         return
@@ -77,13 +86,5 @@ def _of_safetensors(checkpoint: Checkpoint) -> Iterator[Checked]:
     for number, (key, expr) in enumerate(stored):
         crc = 0
         for piece in expr.ranges:
-            crc = _crc(piece, crc)
+            crc = files.checksum(piece, crc)
         yield Checked(key, expr.spec.nbytes, crc == int(digits[8 * number : 8 * number + 8], 16))
-
-
-def _crc(piece: ByteRange, crc: int = 0) -> int:
-    at, end = piece.offset, piece.offset + piece.length
-    with open_file(Path(piece.path), os.path.basename(piece.path)) as file:
-        while at < end and (content := file.read(at, min(_PIECE, end - at))):
-            crc, at = zlib.crc32(content, crc), at + len(content)
-    return crc
