@@ -206,7 +206,9 @@ class _Writer:
         for chunk in chunks:
             while chunk:
                 if at == len(memory):
-                    memory = self._means.window().at(tensor.offset + begin, min(WINDOW, length - begin))
+                    # up to where the next window of the file begins, so that all between is whole blocks
+                    room = WINDOW - (tensor.offset + begin) % WINDOW
+                    memory = self._means.window().at(tensor.offset + begin, min(room, length - begin))
                     at = 0
                 piece = chunk[: len(memory) - at]
                 memory[at : at + len(piece)] = piece
