@@ -56,7 +56,10 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        from surgery.garbage import without_collection
+
+        with without_collection():  # torch may be there already: hundreds of thousands of objects to go through
+            return getattr(importlib.import_module(_HOMES[name]), name)
     if not name.startswith("_"):
         from surgery.steps import STEPS
 

@@ -16,6 +16,7 @@ from surgery.document.parse import parse_document
 from surgery.expect import Expect
 from surgery.fields import Declared, Reader
 from surgery.formats.file import open_file
+from surgery.garbage import without_collection
 from surgery.library import shipped
 from surgery.limits import limited
 from surgery.params import Param, bind_params, read_params
@@ -242,6 +243,7 @@ class Recipe:
                 named=named,
             )
 
+    @without_collection()
     def run(
         self, subject: Module | Mapping[str, Tensor] | None = None, /, *, digest: bool = False, **options: Any
     ) -> Result:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from surgery.changes import refuse_changed
 from surgery.diagnostics import fail
+from surgery.garbage import without_collection
 from surgery.tensors.expr import Held, Stored, Strided, leaves
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Result:
         return result_html(self)
 
 
+@without_collection()
 def carry_out(plan: Plan, progress: Progress | None = None, *, digest: bool = False) -> Result:
     """Execute a plan; see `Plan.execute`."""
     from surgery.engine.execute import write_outputs

@@ -18,6 +18,7 @@ from surgery.cli.streams import prepare, unwritable
 from surgery.cli.usage import Misused, diagnostic_of
 from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.files.signals import TERMINATED, Terminated, signals_raised
+from surgery.garbage import without_collection
 from surgery.suggest import did_you_mean
 
 __all__ = ["command", "main"]
@@ -80,7 +81,7 @@ def _status(invoke: Callable[[], Any], current: Session) -> int:
     """The exit status of a command line, what went wrong having been said."""
     prepare()
     try:
-        with signals_raised():
+        with signals_raised(), without_collection():
             result = invoke()
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
