@@ -137,7 +137,8 @@ in [the language](language.md).
 def _sources() -> str:
     introduction = f"""\
 Where a recipe's tensors come from: `source: {{…}}`, each of `sources: {{a: {{…}}, b: {{…}}}}`, and `from:` of a
-[`load`](steps.md#load). Opening a source reads headers only.
+[`load`](steps.md#load). A text alone is a checkpoint: `source: model.pth` is `source: {{checkpoint: model.pth}}`. Opening a
+source reads headers only.
 
 {_links(SOURCES)}"""
     return _page("Sources", introduction, _registered(SOURCES, "source: "))

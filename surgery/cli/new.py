@@ -43,6 +43,10 @@ def command(
         raise Misused("`--checkpoint` and `--model` are given together", "a recipe has one source; `load` brings more")
     if entry and not checkpoint:
         raise Misused("`--entry` is given without `--checkpoint`", "it names a state dict in a checkpoint")
+    if Path(path).suffix not in (".yaml", ".yml") and os.path.exists(path):
+        recipe = f"{Path(path).stem}.yaml"
+        hint = f"`surgery new {recipe} --checkpoint {path}` begins one for it"
+        raise Misused(f"`{path}` is there, and no recipe", hint)
     file = Path(path) if Path(path).suffix in (".yaml", ".yml") else Path(f"{path}.yaml")
     source, tensors = _source(checkpoint, entry, model, file.parent, allow)
     write_text(str(file), new_recipe(file.stem, source=source, tensors=tensors), overwrite=force)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -51,12 +52,12 @@ class CheckpointSource(Source):
         where = self.checkpoint
         if not isinstance(where.path, str):
             raise fail("parameter", "the checkpoint is a parameter without a value", where.span)
-        path = locate(where, context)
         try:
+            path = locate(where, context)
             found = read(path, name=where.path)
             state = choose(found, where.entry, where.separator)
         except SurgeryError as error:
-            raise placed(error, where) from error
+            raise placed(_meant_a_model(error, where), where) from error
         context.files.update(found.files)
         context.remarks.extend(remark for remark in found.remarks if remark not in context.remarks)
         context.opened.append(Opened(where.path, found, sha256=where.sha256))
@@ -79,6 +80,16 @@ def subject_of_checkpoint(found: Checkpoint, state: StateDict, where: Place, con
         context.inventory[origin] = tensor.spec
         entries[key] = _entry(tensor, found.traits.get(tensor, _PLAIN), origin, state.kinds.get(key), where)
     return Subject(entries, rest=_rest(found, state, where.path), metadata=found.metadata)
+
+
+def _meant_a_model(error: SurgeryError, where: Place) -> SurgeryError:
+    """With a note where a checkpoint that is not there has the look of a model's name: ``source: resnet50``."""
+    if not where.path.isidentifier():
+        return error
+    note = f"a model of torchvision is `{{torchvision: {where.path}}}`"
+    return SurgeryError(
+        dataclasses.replace(d, notes=(*d.notes, note)) if d.code == "no-file" else d for d in error.diagnostics
+    )
 
 
 def _entry(tensor: TensorExpr, trait: Trait, origin: Origin, kind: str | None, where: Place) -> Entry:

@@ -1,4 +1,4 @@
-"""A source as a field: ``{torchvision: resnet50, weights: null}``."""
+"""A source as a field: ``{torchvision: resnet50, weights: null}``, or ``model.pth``."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ __all__ = ["source", "source_schema"]
 
 @dataclass(frozen=True, slots=True)
 class _SourceKind(Kind):
-    """A mapping, one word of which names a source; its other words are the fields of that source."""
+    """A mapping, one word of which names a source, the others its fields; or a text, the place of a checkpoint."""
 
     takes_mapping: ClassVar[bool] = True
 
     def read(self, node: Node, reader: Reader) -> Source | None:
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            return reader.fields(SOURCES["checkpoint"], node)
         if not isinstance(node, MapNode):
             given = node.value if isinstance(node, Scalar) else node
-            note = f"`{{checkpoint: {given}}}`" if isinstance(given, str) else f"such as {_examples()}"
-            reader.report("wrong-type", f"a source stands here, not {describe(given)}", node.span, (note,))
+            message = f"a source stands here, not {describe(given)}"
+            reader.report("wrong-type", message, node.span, (f"such as {_examples()}",))
             return None
         # the first word mostly names it, and then no other source has to be imported
         named = next((key for key, _ in node.pairs if key.value in SOURCES), None)
@@ -58,12 +60,14 @@ def _examples() -> str:
 
 
 def source_schema() -> dict[str, Any]:
-    """A source as JSON Schema: the fields of all sources together, of which each source takes its own."""
+    """A source as JSON Schema: a text, or the fields of all sources together, of which each source takes its own."""
     properties: dict[str, Any] = {name: {} for name in SOURCES}
     for name in SOURCES:
         for word, schema in object_schema(SOURCES[name])["properties"].items():
             properties[word] = properties.get(word) or schema
-    return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
+    # not `anyOf`: editors would say of a misspelled word only that nothing fits
+    words = {"properties": properties, "additionalProperties": False, "minProperties": 1}
+    return {"type": ["object", "string"], "if": {"type": "object"}, "then": words}
 
 
 source = _SourceKind()

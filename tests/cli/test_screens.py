@@ -77,7 +77,8 @@ def test_a_new_recipe(place, surgery, golden):
     said = surgery("new mine --checkpoint model.safetensors")
     again = surgery("new mine --checkpoint model.safetensors")
     both = surgery("new x --checkpoint a --model b")
-    golden("cli/new", said + again + both + (place / "mine.yaml").read_text())
+    swapped = surgery("new model.safetensors")
+    golden("cli/new", said + again + both + swapped + (place / "mine.yaml").read_text())
     assert surgery("check mine.yaml").endswith("--- exit 0\n")
     assert surgery("plan mine.yaml").endswith("--- exit 0\n")
 

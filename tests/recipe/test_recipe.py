@@ -72,7 +72,7 @@ steps: rename
 source: {checkpoint: a.pth, given: model}
 sources: {}
 """,
-    "no source": "source: model.pth\n",
+    "no source": "source: 3\n",
     "empty source": "source: {}\n",
     "names of sources": "sources: {a.b: {checkpoint: x}, c: {checkpont: y}, d: [1]}\n",
     "format": "surgery: 2\n",

@@ -58,6 +58,8 @@ def test_the_example_of_a_source_is_valid(name, validator):
         'steps: [{rename: [{rule: "a -> b", count: 3, optional: true, note: x}, "c -> d"]}]',
         "expect: {keys: 3, finite: true, like: {checkpoint: a.pth}}",
         "sources: {a: {checkpoint: {path: a.pth, entry: model}}}",
+        "source: model.pth",
+        "sources: {a: a.pth, b: $b}",
         "tests: {anything: [1, {a: b}]}",
     ],
 )
@@ -77,7 +79,7 @@ def test_right_recipes(text, validator):
         ("- load: {missing: fc}", "0/load: 'from' is a required property"),
         ("- filter: a", "0/filter: 'a' is not of type 'object'"),
         ("source: {checkpont: a}", "source: Additional properties are not allowed ('checkpont' was unexpected)"),
-        ("source: model.pth", "source: 'model.pth' is not of type 'object'"),
+        ("source: 3", "source: 3 is not of type 'object', 'string'"),
         ("output: {pth: a}", "output: Additional properties are not allowed ('pth' was unexpected)"),
         ("expect: {kys: 3}", "expect: Additional properties are not allowed ('kys' was unexpected)"),
         ("expect: 3", "expect: 3 is not of type 'object'"),
