@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.diagnostics import Diagnostic
 from surgery.planning.context import Drop, Opened, RunCheck
 from surgery.tensors.spec import Spec
+from surgery.tensors.state import FileState
 from surgery.tensors.subject import Origin, Subject, Touch
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class Plan:
         cost: bytes read, bytes written, peak memory.
         warnings: what is worth a look, and no error.
         remarks: facts worth telling, such as ties.
-        files: every file that was opened, with its size in bytes.
-        times: when each of them was last written to, in nanoseconds.
+        files: every file that was opened, as it was then.
         opened: the sources that were opened.
         allow: the permissions that the caller gave.
         given: whether the caller gave objects, which it may change afterwards.
@@ -61,8 +61,7 @@ class Plan:
     cost: Cost = Cost(0, 0, 0)
     warnings: tuple[Diagnostic, ...] = ()
     remarks: tuple[str, ...] = ()
-    files: Mapping[str, int] = field(default_factory=dict)
-    times: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, FileState] = field(default_factory=dict)
     opened: tuple[Opened, ...] = ()
     allow: frozenset[str] = frozenset()
     given: bool = False

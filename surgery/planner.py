@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.changes import times_of
 from surgery.engine.cost import cost_of
 from surgery.garbage import without_collection
 from surgery.opening import open_sources
@@ -78,7 +77,6 @@ def make_plan(
         warnings=tuple(context.diagnostics),
         remarks=tuple(context.remarks),
         files=context.files,
-        times=times_of(context.files),
         opened=tuple(context.opened),
         allow=context.allow,
         given=bool(context.given),

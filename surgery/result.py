@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from surgery.changes import refuse_changed
+from surgery.changes import refuse_changes
 from surgery.diagnostics import fail
 from surgery.garbage import without_collection
 from surgery.tensors.expr import Held, Stored, Strided, leaves
@@ -100,7 +100,7 @@ class Result:
             self._refuse_overwritten()
             refuse_absent(entries.values())
             self._weights = self._offloaded()
-            self._tensors = materialise(_without_disk(entries), sizes=self.plan.files)
+            self._tensors = materialise(_without_disk(entries), states=self.plan.files)
         return self._tensors
 
     def _offloaded(self) -> Mapping[str, Tensor] | None:
@@ -109,7 +109,7 @@ class Result:
             return None
         from surgery.engine.offload import offload
 
-        return offload(self.plan.subject, sizes=self.plan.files)
+        return offload(self.plan.subject, self.plan.files)
 
     def _refuse_overwritten(self) -> None:
         """Tensors that are still in files cannot be read from where an output stands now."""
@@ -147,7 +147,7 @@ def carry_out(plan: Plan, progress: Progress | None = None, *, digest: bool = Fa
     from surgery.engine.execute import write_outputs
     from surgery.provenance.making import record_of
 
-    refuse_changed(plan)
+    refuse_changes(plan)
     result = Result(plan, ())
     for check in plan.run_checks:
         check.run(result._materialised(), result._weights)

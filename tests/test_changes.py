@@ -24,14 +24,24 @@ def test_a_file_of_the_same_size(plan):
     before = os.stat("in.safetensors").st_mtime_ns
     save_file({"a": torch.zeros(3)}, "in.safetensors")
     os.utime("in.safetensors", ns=(before, before + 1))
-    with pytest.raises(SurgeryError, match="was written to after the plan was made"):
+    with pytest.raises(SurgeryError, match="was written to, or replaced, after its headers were read"):
+        plan.execute()
+    assert not os.path.exists("out.safetensors")
+
+
+def test_another_file_of_the_same_size_and_time(plan):
+    before = os.stat("in.safetensors").st_mtime_ns
+    save_file({"a": torch.zeros(3)}, "other.safetensors")
+    os.utime("other.safetensors", ns=(before, before))
+    os.replace("other.safetensors", "in.safetensors")
+    with pytest.raises(SurgeryError, match="was written to, or replaced, after its headers were read"):
         plan.execute()
     assert not os.path.exists("out.safetensors")
 
 
 def test_a_file_that_is_gone(plan):
     os.unlink("in.safetensors")
-    with pytest.raises(SurgeryError, match="there is no file"):
+    with pytest.raises(SurgeryError, match="cannot be opened any more"):
         plan.execute()
 
 

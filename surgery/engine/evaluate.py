@@ -17,6 +17,7 @@ from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Values, explain
 from surgery.formats.nodes import tensor_like
 from surgery.tensors.expr import Held, TensorExpr, Unread
+from surgery.tensors.state import FileState
 from surgery.tensors.subject import Entry
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["materialise"]
 
 
-def materialise(entries: Mapping[str, Entry], *, sizes: Mapping[str, int] | None = None) -> dict[str, Tensor]:
+def materialise(entries: Mapping[str, Entry], *, states: Mapping[str, FileState] | None = None) -> dict[str, Tensor]:
     """The tensors of a subject, in its order.
 
     Keys that hold the same expression get the same tensor object, unless they are placed on different devices. Every
@@ -36,7 +37,7 @@ def materialise(entries: Mapping[str, Entry], *, sizes: Mapping[str, int] | None
 
     Args:
         entries: key -> entry.
-        sizes: how large source files were when the plan was made; one of another size is an error.
+        states: what source files were when their headers were read.
 
     Raises:
         SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``, ``no-memory``;
@@ -52,7 +53,7 @@ def materialise(entries: Mapping[str, Entry], *, sizes: Mapping[str, int] | None
             keys.setdefault(id(entry.expr), key)
     named = list(keys.values())
     exprs = [entries[key].expr for key in named]
-    with SourceFiles(sizes) as files:
+    with SourceFiles(states) as files:
         collector = _Collector(named, [entries[key] for key in named], files)
         jobs = [Job(partial(collector.run, task.members), task.memory) for task in tasks_in_memory(exprs)]
         with one_thread_each():

@@ -20,6 +20,7 @@ from surgery.sinks.base import Progress, Written
 from surgery.sinks.layout import Layout
 from surgery.sinks.target import Target, targets_of
 from surgery.tensors.expr import TensorExpr
+from surgery.tensors.state import FileState
 from surgery.tensors.subject import Subject
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def write_outputs(
             ``execution``, ``no-memory``. What stood at the outputs' paths is as it was.
     """
     targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance, digest=digest)
-    return write_targets(plan.subject, targets, progress, sizes=plan.files)
+    return write_targets(plan.subject, targets, progress, states=plan.files)
 
 
 def write_targets(
@@ -54,7 +55,7 @@ def write_targets(
     targets: Sequence[Target],
     progress: Progress | None = None,
     *,
-    sizes: Mapping[str, int] | None = None,
+    states: Mapping[str, FileState] | None = None,
 ) -> tuple[Written, ...]:
     """Write a subject to resolved outputs; see `write_outputs`.
 
@@ -62,7 +63,7 @@ def write_targets(
     """
     with ExitStack() as stack:
         stack.enter_context(signals_raised())
-        files = stack.enter_context(SourceFiles(sizes))
+        files = stack.enter_context(SourceFiles(states))
         layouts = [target.sink.layout(subject, target.request, lambda e: _embedded(e, files)) for target in targets]
         drafts = [stack.enter_context(_draft(target)) for target in targets]
         opened = [

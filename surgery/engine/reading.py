@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Self
 
 from surgery.diagnostics import SurgeryError, fail
 from surgery.tensors.expr import ByteRange
+from surgery.tensors.state import FileState, gone, refuse_changed
 
 __all__ = ["SourceFiles", "damaged"]
 
@@ -26,13 +26,12 @@ class SourceFiles:
     """The files that byte ranges name. May be used by several threads.
 
     Args:
-        sizes: how large files were when the plan was made; one of another size has changed.
+        states: what files were when their headers were read.
     """
 
-    def __init__(self, sizes: Mapping[str, int] | None = None) -> None:
-        self._sizes = sizes or {}
+    def __init__(self, states: Mapping[str, FileState] | None = None) -> None:
+        self._states = dict(states or {})
         self._open: dict[str, int] = {}
-        self._times: dict[str, int] = {}
         self._lock = threading.Lock()
         self._guards: dict[ByteRange, threading.Lock] = {}
         self._sound: set[ByteRange] = set()
@@ -41,7 +40,7 @@ class SourceFiles:
         """The open file.
 
         Raises:
-            SurgeryError: code ``source-changed``: it is not there any more, or of another size than it was.
+            SurgeryError: code ``source-changed``: it is not there any more, or not what it was.
         """
         with self._lock:
             if path not in self._open:
@@ -52,26 +51,24 @@ class SourceFiles:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            message = f"`{path}` cannot be opened any more: {error.strerror}"
-            raise fail("source-changed", message, cause=error) from error
-        status = os.fstat(descriptor)
-        expected = self._sizes.get(path, status.st_size)
-        if not stat.S_ISREG(status.st_mode) or status.st_size != expected:
+            raise gone(path, error) from error
+        try:
+            now = FileState.of(os.fstat(descriptor))
+            refuse_changed(path, self._states.setdefault(path, now), now)
+        except BaseException:
             os.close(descriptor)
-            raise fail("source-changed", f"`{path}` had {expected} bytes, and has {status.st_size} now")
-        self._times[path] = status.st_mtime_ns
+            raise
         return descriptor
 
     def refuse_written(self) -> None:
-        """Whether nobody wrote into the files since they were opened, so that what was read is of one state of them.
+        """Whether nobody wrote into the files until now, so that what was read is of one state of them.
 
         Raises:
             SurgeryError: code ``source-changed``: somebody did.
         """
         with self._lock:
             for path, descriptor in self._open.items():
-                if os.fstat(descriptor).st_mtime_ns != self._times[path]:
-                    raise fail("source-changed", f"`{path}` was written to while it was read")
+                refuse_changed(path, self._states[path], FileState.of(os.fstat(descriptor)))
 
     def read_into(self, piece: ByteRange, view: memoryview) -> None:
         """Fill `view`, as long as the range, with its bytes, and check them against its CRC-32 where it is known.

@@ -12,6 +12,7 @@ from surgery.tensors.expr import ByteRange, TensorExpr
 
 if TYPE_CHECKING:
     from surgery.formats.file import File
+    from surgery.tensors.state import FileState
 
 __all__ = ["Blob", "Checkpoint", "Ordered", "Placeholder", "Rest", "Storage", "Trait"]
 
@@ -110,7 +111,7 @@ class Checkpoint:
             `Storage` and `Blob` as leaves. Of safetensors, one flat dict. A tensor that stands in two places is one
             expression object. A pickle can hold a container that holds itself: whoever walks the tree keeps count.
         metadata: string pairs of the file; empty where the format has none.
-        files: every file that was opened, with its size in bytes.
+        files: every file that was opened, as it was then.
         traits: what else is known of a tensor, for those that are not plain tensors on the CPU.
         shown: the path as it was given, for messages.
         names: every class and function that its pickle names, as module and name, used or not.
@@ -121,7 +122,7 @@ class Checkpoint:
     format: str
     tree: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, FileState] = field(default_factory=dict)
     traits: Mapping[TensorExpr, Trait] = field(default_factory=dict)
     shown: str = ""
     names: Collection[tuple[str, str]] = ()
@@ -135,13 +136,13 @@ class Checkpoint:
         tree: Any,
         *,
         metadata: Mapping[str, str] = MappingProxyType({}),
-        files: Mapping[str, int] | None = None,
+        files: Mapping[str, FileState] | None = None,
         traits: Mapping[TensorExpr, Trait] = MappingProxyType({}),
         names: Collection[tuple[str, str]] = (),
         remarks: Sequence[str] = (),
     ) -> Checkpoint:
         """The checkpoint that a file is, or leads to; `files` where it is not the only one."""
-        files = {file.path: file.size} if files is None else files
+        files = {file.path: file.state} if files is None else files
         return cls(file.path, format, tree, metadata, files, traits, file.name, names, remarks)
 
 

@@ -53,7 +53,7 @@ class DistributedCheckpoint(Format):
             values = ((described.paths[name], tensors.value(name)) for name in described.entries)
             tree = nested(file, values)
         restore_numbers(tree)
-        files = {file.path: file.size, **contents.files}
+        files = {file.path: file.state, **contents.files}
         return Checkpoint.of(file, "dcp", tree, metadata=_record(file), files=files, traits=contents.traits)
 
 

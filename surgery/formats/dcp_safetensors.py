@@ -22,6 +22,7 @@ from surgery.formats.pickles.machine import Malformed
 from surgery.formats.safetensors import Safetensors
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.spec import Spec
+from surgery.tensors.state import FileState
 
 __all__ = ["DistributedSafetensors"]
 
@@ -42,7 +43,7 @@ class DistributedSafetensors(Format):
     @classmethod
     def read(cls, file: File) -> Checkpoint:
         parts: dict[str, list[Part]] = defaultdict(list)
-        files: dict[str, int] = {}
+        files: dict[str, FileState] = {}
         metadata: dict[str, str] = {}
         directory = Path(file.path).parent
         for name in sorted(filter(is_part_name, os.listdir(directory))):

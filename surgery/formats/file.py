@@ -15,6 +15,7 @@ from surgery.limits import exceeded, limits
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import ByteRange
 from surgery.tensors.spec import format_bytes
+from surgery.tensors.state import FileState
 
 if TYPE_CHECKING:
     from surgery.formats.archive import Archive
@@ -28,14 +29,16 @@ class File:
     Attributes:
         path: its absolute path (symbolic links are left as they are: hub caches are made of them).
         name: the path as it was given, for messages.
-        size: in bytes, when it was opened.
+        size: of what can be read, in bytes.
+        state: what the file at `path` was when it was opened.
     """
 
-    def __init__(self, descriptor: int, path: str, name: str, size: int) -> None:
+    def __init__(self, descriptor: int, path: str, name: str, size: int, state: FileState) -> None:
         self._descriptor = descriptor
         self.path = path
         self.name = name
         self.size = size
+        self.state = state
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, fewer where the file ends before.
@@ -91,8 +94,8 @@ class File:
 class Snapshot(File):
     """A file as it was when all of it was read into memory: nobody can change it any more."""
 
-    def __init__(self, content: bytes, path: str, name: str) -> None:
-        super().__init__(-1, path, name, len(content))
+    def __init__(self, content: bytes, file: File) -> None:
+        super().__init__(-1, file.path, file.name, len(content), file.state)
         self._content = content
 
     def read(self, offset: int, length: int) -> bytes:
@@ -116,7 +119,7 @@ def open_file(path: Path, name: str | None = None) -> Iterator[File]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise fail("no-file", f"`{name}` is {_what(status.st_mode)}, not a regular file")
-        yield File(descriptor, os.path.abspath(path), name, status.st_size)
+        yield File(descriptor, os.path.abspath(path), name, status.st_size, FileState.of(status))
     finally:
         os.close(descriptor)
 

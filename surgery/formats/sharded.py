@@ -45,7 +45,7 @@ class Sharded(Format):
         shards = _shards(file, index)
         _no_single_file(file)
         tree: dict[str, TensorExpr] = {}
-        files = {file.path: file.size}
+        files = {file.path: file.state}
         traits: dict[TensorExpr, Trait] = {}
         found: list[Checkpoint] = []
         remarks: list[str] = []

@@ -16,6 +16,7 @@ from surgery.planning.context import Context
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import ByteRange, Held, Stored, TensorExpr
 from surgery.tensors.spec import Spec
+from surgery.tensors.state import FileState, check_state
 
 __all__ = ["GONE", "hooks_of", "offloaded", "unhook"]
 
@@ -96,8 +97,9 @@ class _Source:
             return self.of(weights.dataset, weights.prefix + name)
         exprs: Mapping[str, Stored] | None = getattr(weights, "exprs", None)
         if exprs is not None:
-            weights.refuse_changed(name)
-            self._context.files.update({piece.path: os.path.getsize(piece.path) for piece in exprs[name].ranges})
+            for piece in exprs[name].ranges:
+                self._context.files[piece.path] = weights.states[piece.path]
+                check_state(piece.path, weights.states[piece.path])
             return exprs[name]
         index = getattr(weights, "index", None)
         if index is None or name in getattr(weights, "state_dict", {}):
@@ -128,12 +130,12 @@ class _Source:
     def _in_folder(self, path: str, about: Mapping[str, Any]) -> TensorExpr:
         """The format of accelerate's folders: a file for each tensor, with its bytes and nothing else."""
         spec = Spec(tuple(about["shape"]), DTYPES[about["dtype"]])
-        size = os.path.getsize(path) if os.path.isfile(path) else -1
-        if size != spec.nbytes:
+        state = FileState.of(os.stat(path)) if os.path.isfile(path) else None
+        if state is None or state.size != spec.nbytes:
             raise self._fails(f"its hook says that it is `{path}`, and that is no file of {spec.nbytes} bytes")
         path = os.path.abspath(path)
-        self._context.files[path] = size
-        return self._known.setdefault(path, Stored(spec, (ByteRange(path, 0, size),)))
+        self._context.files[path] = state
+        return self._known.setdefault(path, Stored(spec, (ByteRange(path, 0, state.size),)))
 
     def cast(self, expr: TensorExpr, weights: Mapping[str, Tensor], name: str) -> TensorExpr:
         """The values as the hook brings them in: of another dtype, it casts them to that of the model."""

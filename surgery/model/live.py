@@ -45,7 +45,7 @@ def subject_of_pickled(path: Path, where: Place, context: Context) -> Subject:
     """
     with open_file(path, where.path) as file:
         content = file.whole("model")
-        kept = Snapshot(content, file.path, file.name)
+        kept = Snapshot(content, file)
     if where.sha256 is not None and hashlib.sha256(content).hexdigest() != where.sha256:
         raise fail("wrong-digest", f"`{where}` is not the file that the recipe means", where.span)
     found = read_file(kept)

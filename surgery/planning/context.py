@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.formats.contents import Checkpoint
 from surgery.tensors.spec import Spec
+from surgery.tensors.state import FileState
 from surgery.tensors.subject import Entry, Origin, Touch
 
 __all__ = ["Context", "Drop", "Opened", "RunCheck"]
@@ -64,7 +65,7 @@ class Context:
         devices: the devices that exist; None asks torch when it is needed.
         here: the place of the step at work, for what has no nearer place.
         inventory: every tensor of every source that was opened: the accounts are made against it.
-        files: every file that a source opened, with its size in bytes.
+        files: every file that a source opened, as it was then.
         opened: the sources themselves, in the order in which they were opened.
         diagnostics: errors and warnings, as they are found.
         drops: source tensors that steps dropped.
@@ -82,7 +83,7 @@ class Context:
     devices: tuple[str, ...] | None = None
     here: Span | None = None
     inventory: dict[Origin, Spec] = field(default_factory=dict)
-    files: dict[str, int] = field(default_factory=dict)
+    files: dict[str, FileState] = field(default_factory=dict)
     opened: list[Opened] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)

@@ -88,7 +88,7 @@ def _versions(plan: Plan) -> dict[str, str]:
 def _sources(opened: Iterable[Opened], *, digest: bool, draft: bool) -> tuple[SourceRecord, ...]:
     """Each source once, in the order of opening."""
     opened = list({(one.place, one.checkpoint.path if one.checkpoint else ""): one for one in opened}.values())
-    sizes = {path: size for one in opened if one.checkpoint for path, size in one.checkpoint.files.items()}
+    sizes = {path: state.size for one in opened if one.checkpoint for path, state in one.checkpoint.files.items()}
     pinned = {one.checkpoint.path: one.sha256 for one in opened if one.checkpoint and one.sha256}
     unknown = {path: size for path, size in sizes.items() if path not in pinned}
     wanted = unknown if digest else cheap(unknown)
@@ -106,8 +106,8 @@ def _source(opened: Opened, known: Mapping[str, str], longest: int, *, draft: bo
         listing=_counted(checkpoint) if draft else checkpoint_listing(checkpoint),
         format=checkpoint.format,
         files=tuple(
-            _file(path, os.path.relpath(path, directory), size, known.get(path))
-            for path, size in checkpoint.files.items()
+            _file(path, os.path.relpath(path, directory), state.size, known.get(path))
+            for path, state in checkpoint.files.items()
         ),
         record=_earlier(checkpoint, longest),
     )

@@ -145,7 +145,7 @@ def _differences(source: SourceRecord, now: Checkpoint) -> Iterator[str]:
     if paths is None:
         yield f"it consists of other files: {listed([os.path.basename(path) for path in now.files], 3)}"
         return
-    sizes = [(file, now.files[path]) for file, path in zip(source.files, paths, strict=True)]
+    sizes = [(file, now.files[path].size) for file, path in zip(source.files, paths, strict=True)]
     other = [(file, size) for file, size in sizes if file.size != size]
     if other:
         file, size = other[0]

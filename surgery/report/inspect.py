@@ -75,7 +75,7 @@ def inspect_lines(
 
 def _title(inspection: Inspection) -> Line:
     checkpoint = inspection.checkpoint
-    size = format_bytes(sum(checkpoint.files.values()))
+    size = format_bytes(sum(state.size for state in checkpoint.files.values()))
     files = f" in {len(checkpoint.files)} files" if len(checkpoint.files) > 1 else ""
     return line(piece(inspection.name, "title"), f"  {checkpoint.format}, {size}{files}")
 

@@ -135,7 +135,7 @@ def plan_document(plan: Plan) -> _JSON:
         "outputs": [{"path": o.path, "format": o.format, "overwrite": o.overwrite} for o in plan.outputs],
         "warnings": [_diagnostic(warning) for warning in plan.warnings],
         "remarks": list(plan.remarks),
-        "files": dict(plan.files),
+        "files": {path: state.size for path, state in plan.files.items()},
     }
 
 
@@ -224,7 +224,7 @@ def inspect_document(inspection: Inspection) -> _JSON:
     return {
         "path": inspection.name,
         "format": checkpoint.format,
-        "files": dict(checkpoint.files),
+        "files": {path: state.size for path, state in checkpoint.files.items()},
         "state_dicts": states,
         "others": {name: describe(node) for name, node in inspection.others.items()},
         "metadata": dict(checkpoint.metadata),

@@ -68,11 +68,11 @@ def bits():
 def save(tmp_path):
     """Write expressions by key to ``out/<path>``; the path."""
 
-    def run(exprs, path="out.safetensors", progress=None, sizes=None, **options):
+    def run(exprs, path="out.safetensors", progress=None, states=None, **options):
         subject = exprs if isinstance(exprs, Subject) else Subject({key: Entry(expr) for key, expr in exprs.items()})
         target = resolve(Output(path, **options), tmp_path / "out")
         target.sink.check(subject, target.request)
-        write_targets(subject, [target], progress, sizes=sizes)
+        write_targets(subject, [target], progress, states=states)
         return target.path
 
     return run

@@ -32,6 +32,7 @@ from surgery.sinks.target import resolve
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import ByteRange, Computed, Held, Stored
 from surgery.tensors.spec import Spec
+from surgery.tensors.state import FileState
 from surgery.tensors.subject import Entry, Subject
 
 
@@ -156,7 +157,8 @@ def test_a_source_that_was_cut(store, save, path, crc, tmp_path):
     source = exprs["a"].ranges[0].path
     os.truncate(source, 15000)
     assert failure(lambda: save(exprs, path)) == "source-changed"
-    assert failure(lambda: save(exprs, path, sizes={source: 20004})) == "source-changed"
+    before = dataclasses.replace(FileState.of(os.stat(source)), size=20004)
+    assert failure(lambda: save(exprs, path, states={source: before})) == "source-changed"
     os.unlink(source)
     assert failure(lambda: save(exprs, path)) == "source-changed"
     assert not (tmp_path / "out").exists()

@@ -78,7 +78,8 @@ def test_a_second_placement_takes_the_hooks_of_the_first_away() -> None:
 def test_a_file_that_changed_is_told(tmp_path: Path) -> None:
     file = str(tmp_path / "a.safetensors")
     save_file({"w": torch.ones(3)}, file)
-    weights = OnDisk(dict.fromkeys(("x", "y"), read(file).tree["w"]))
+    found = read(file)
+    weights = OnDisk(dict.fromkeys(("x", "y"), found.tree["w"]), found.files)
     assert list(weights) == ["x", "y"]
     assert torch.equal(weights["x"], torch.ones(3))
     assert weights["x"].data_ptr() % 64 == 0

@@ -16,6 +16,7 @@ from surgery.places import SCHEMES, Place, locate, place
 from surgery.planning.context import Context
 from surgery.sources import SOURCES
 from surgery.sources.checkpoint import CheckpointSource
+from surgery.tensors.state import FileState
 
 
 def read_place(text, **parameters):
@@ -154,7 +155,7 @@ def test_the_checkpoint_source(tmp_path):
     assert subject.entries["1.running_mean"].kind == "buffer"
     assert subject.entries["0.weight"].origins == (("a.pt", "0.weight"),)
     assert len(context.inventory) == len(subject.entries)
-    assert context.files == {str(tmp_path / "a.pt"): (tmp_path / "a.pt").stat().st_size}
+    assert context.files == {str(tmp_path / "a.pt"): FileState.of((tmp_path / "a.pt").stat())}
     assert subject.rest.entry == ("model",)
     assert subject.rest.tree["epoch"] == 3
 

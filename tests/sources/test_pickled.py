@@ -229,18 +229,28 @@ def test_input_and_output_may_be_one_file(here: Path) -> None:
 
 
 def test_what_was_checked_is_what_is_loaded(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is exchanged after it was looked at: what was looked at is loaded."""
+    """The file is exchanged after it was looked at: what was looked at is loaded, and then the run is refused."""
     from surgery.model import live as module
+
+    loaded: list[object] = []
 
     def exchange(file: object) -> object:
         found = real(file)
         torch.save(nn.Linear(1, 1), "model.pt")
         return found
 
+    def keep(*args: object) -> object:
+        loaded.append(load(*args))
+        return loaded[-1]
+
     real = module.read_file
+    load = module._loaded
     monkeypatch.setattr(module, "read_file", exchange)
+    monkeypatch.setattr(module, "_loaded", keep)
     digest = hashlib.sha256(Path("model.pt").read_bytes()).hexdigest()
-    assert type(live({"path": "model.pt", "sha256": digest}).model).__name__ == "Net"
+    with pytest.raises(surgery.SurgeryError, match="source-changed"):
+        live({"path": "model.pt", "sha256": digest})
+    assert [type(module).__name__ for module in loaded] == ["Net"]
 
 
 def test_a_digest_is_checked_of_what_is_loaded(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

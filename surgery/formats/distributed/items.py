@@ -16,6 +16,7 @@ from surgery.formats.distributed.section import Section
 from surgery.formats.file import File, corrupt, open_file
 from surgery.formats.torch_zip import TorchZip
 from surgery.tensors.expr import TensorExpr
+from surgery.tensors.state import FileState
 
 __all__ = ["Contents", "read_items"]
 
@@ -26,12 +27,12 @@ class Contents:
 
     Attributes:
         values: item -> what it holds: a tensor, or any object.
-        files: path -> size in bytes, of every file that was opened.
+        files: every file that was opened, as it was then.
         traits: as in `Checkpoint`.
     """
 
     values: dict[Item, Any] = field(default_factory=dict)
-    files: dict[str, int] = field(default_factory=dict)
+    files: dict[str, FileState] = field(default_factory=dict)
     traits: dict[TensorExpr, Trait] = field(default_factory=dict)
 
 
@@ -52,7 +53,7 @@ def read_items(metadata: File, names: Mapping[Item, str]) -> Contents:
     for name, items in in_file.items():
         path = Path(os.path.dirname(metadata.path)) / name
         with open_file(path, os.path.join(os.path.dirname(metadata.name), name)) as file:
-            contents.files[file.path] = file.size
+            contents.files[file.path] = file.state
             _read_file(file, sorted(items, key=lambda item: (item.offset, item.length)), names, contents)
     return contents
 

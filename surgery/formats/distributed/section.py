@@ -19,7 +19,7 @@ class Section(File):
     """
 
     def __init__(self, whole: File, name: str, start: int, size: int) -> None:
-        super().__init__(-1, whole.path, name, size)
+        super().__init__(-1, whole.path, name, size, whole.state)
         self._whole = whole
         self._start = start
         self.content = whole.read(start, size) if size <= _SMALL else None
