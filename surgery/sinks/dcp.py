@@ -18,14 +18,14 @@ from surgery.formats.contents import Trait
 from surgery.formats.distributed import METADATA, SUFFIX
 from surgery.formats.distributed.paths import TreePath, name_of
 from surgery.sinks import SINKS
-from surgery.sinks.arrays import is_array
 from surgery.sinks.base import Embed, Request, Sink
-from surgery.sinks.dcp_metadata import Saved, metadata_of
-from surgery.sinks.flattening import Flat, flat
+from surgery.sinks.distributed.flattening import Flat, flat
+from surgery.sinks.distributed.metadata import Saved, metadata_of
 from surgery.sinks.layout import Block, FileLayout, Layout
-from surgery.sinks.pickling import PickledStorage, Pickler
-from surgery.sinks.torch_archive import TorchArchive, archive_of
-from surgery.sinks.tree import check_tree, place, traits_of, tree_of
+from surgery.sinks.pickles.archive import TorchArchive, archive_of
+from surgery.sinks.pickles.arrays import is_array
+from surgery.sinks.pickles.pickler import PickledStorage, Pickler
+from surgery.sinks.pickles.tree import check_tree, place, traits_of, tree_of
 from surgery.tensors.expr import TensorExpr
 from surgery.wording import listed
 

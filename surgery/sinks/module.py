@@ -12,9 +12,9 @@ from surgery.formats.modules import unusual_names
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import FileLayout, Layout
-from surgery.sinks.model_pickling import ModelPickler
-from surgery.sinks.torch_archive import archive_of
-from surgery.sinks.tree import place
+from surgery.sinks.pickles.archive import archive_of
+from surgery.sinks.pickles.model import ModelPickler
+from surgery.sinks.pickles.tree import place
 from surgery.wording import listed
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from surgery.formats.additions import MEMBER
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import FileLayout, Layout
-from surgery.sinks.pickling import Pickler
-from surgery.sinks.torch_archive import archive_of
-from surgery.sinks.tree import check_tree, place, traits_of, tree_of
+from surgery.sinks.pickles.archive import archive_of
+from surgery.sinks.pickles.pickler import Pickler
+from surgery.sinks.pickles.tree import check_tree, place, traits_of, tree_of
 
 if TYPE_CHECKING:
     from surgery.tensors.subject import Subject

@@ -13,8 +13,8 @@ from surgery.formats.additions import RECORD
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import Block, FileLayout, Layout
-from surgery.sinks.pickling import STORAGE_CLASSES, Pickler, pickled
-from surgery.sinks.tree import check_tree, place, traits_of, tree_of
+from surgery.sinks.pickles.pickler import STORAGE_CLASSES, Pickler, pickled
+from surgery.sinks.pickles.tree import check_tree, place, traits_of, tree_of
 
 if TYPE_CHECKING:
     from surgery.tensors.subject import Subject

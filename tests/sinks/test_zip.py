@@ -6,8 +6,8 @@ import torch
 
 from surgery.engine.cost import blank
 from surgery.sinks.base import Request
+from surgery.sinks.pickles.zip import Member, directory, local_header
 from surgery.sinks.torch import TorchSink
-from surgery.sinks.zip import Member, directory, local_header
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import ByteRange, Stored
 from surgery.tensors.spec import Spec

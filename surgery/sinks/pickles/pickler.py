@@ -14,8 +14,8 @@ from typing import Any
 from surgery.diagnostics import escape, fail
 from surgery.formats.contents import Blob, Ordered, Placeholder, Storage, Trait
 from surgery.formats.pickles.tensors import STORAGE_TYPES
-from surgery.sinks.arrays import array_parts, is_array
 from surgery.sinks.base import Embed
+from surgery.sinks.pickles.arrays import array_parts, is_array
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Stored, Strided, TensorExpr, Unread
 from surgery.tensors.spec import Spec

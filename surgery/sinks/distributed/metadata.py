@@ -12,7 +12,7 @@ from typing import Any
 
 from surgery.formats.contents import Placeholder
 from surgery.formats.distributed.paths import TreePath, name_of
-from surgery.sinks.pickling import pickled
+from surgery.sinks.pickles.pickler import pickled
 from surgery.tensors.spec import Spec
 
 __all__ = ["Saved", "metadata_of"]

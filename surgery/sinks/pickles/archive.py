@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from surgery.sinks.blocks import BLOCK, remainder
 from surgery.sinks.layout import Block
-from surgery.sinks.pickling import PickledStorage
-from surgery.sinks.zip import Member, directory, local_header
+from surgery.sinks.pickles.pickler import PickledStorage
+from surgery.sinks.pickles.zip import Member, directory, local_header
 
 __all__ = ["TorchArchive", "archive_of"]
 

@@ -1,0 +1,1 @@
+"""What makes a distributed checkpoint of a state dict: it is made flat, and described."""
