@@ -70,10 +70,11 @@ class Expect:
 
     def _prepare(self, parity: Parity, subject: Subject, context: Context) -> None:
         reference = self._open("parity", parity.like, context)
-        if reference is None:
+        host = self._open("parity", parity.into, context) if parity.into is not None else None
+        if reference is None or (host is None and parity.into is not None):
             return
         try:
-            context.run_checks.append(parity.check_plan(subject, reference, self._place("parity")))
+            context.run_checks.append(parity.check_plan(subject, reference, host, self._place("parity")))
         except SurgeryError as error:
             context.diagnostics.extend(error.diagnostics)
 

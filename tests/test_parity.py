@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import surgery
-from surgery.model.outputs import distance, first_difference, outputs_of, seeded_input
+from surgery.model.outputs import distance, first_difference, outputs_of, seeded_inputs
 
 
 class Net(nn.Module):
@@ -118,8 +118,8 @@ def test_distances():
 
 def test_hooks_are_gone_afterwards(twins):
     one, other = twins
-    values = seeded_input((2, 4), 0)
+    values = seeded_inputs([((2, 4), None)], 0)
     assert first_difference(one, other, values, 0.0) is None
     assert not any(module._forward_hooks for module in (*one.modules(), *other.modules()))
     assert len(outputs_of(one, values, "the model")) == 3
-    assert torch.equal(seeded_input((2, 4), 1), seeded_input((2, 4), 1))
+    assert torch.equal(*(seeded_inputs([((2, 4), None)], 1)[0] for _ in range(2)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from surgery.diagnostics import Span, fail
 
-__all__ = ["Difference", "distance", "first_difference", "outputs_of", "seeded_input"]
+__all__ = ["Difference", "distance", "first_difference", "outputs_of", "seeded_inputs"]
 
 #: where an output belongs: the path of the module, and how often it was called before
 _Call: TypeAlias = tuple[str, int]
@@ -18,27 +19,83 @@ _Call: TypeAlias = tuple[str, int]
 Difference: TypeAlias = tuple[str, float]
 
 
-def seeded_input(shape: tuple[int, ...], seed: int) -> Tensor:
-    """Normally distributed values that follow from the seed alone; torch's global generator is untouched."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+def seeded_inputs(wanted: Iterable[tuple[tuple[int, ...], int | None]], seed: int) -> list[Tensor]:
+    """Tensors that follow from the seed alone; torch's global generator is untouched.
+
+    Args:
+        wanted: the shape of each, and None for normally distributed values, or what integers are to stay below.
+        seed: of them all.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        torch.randn(shape, generator=generator) if below is None else torch.randint(below, shape, generator=generator)
+        for shape, below in wanted
+    ]
 
 
-def outputs_of(model: nn.Module, values: Tensor, called: str, span: Span | None = None) -> list[Tensor]:
-    """The tensors that a model in evaluation mode gives for an input, nested containers flattened.
+def outputs_of(
+    model: nn.Module, values: Sequence[Tensor], called: str, span: Span | None = None, output: str | None = None
+) -> list[Tensor]:
+    """The tensors that a model in evaluation mode gives for its inputs, nested containers flattened.
+
+    Args:
+        model: what is run.
+        values: its positional arguments.
+        called: what messages call it.
+        span: their place.
+        output: what of the outputs is wanted: keys, names and indices joined by dots; None for all. An output that is
+            one tensor has no parts, and is that.
 
     Raises:
-        SurgeryError: code ``check-failed``; the model, named `called` in messages, does not take the input.
+        SurgeryError: code ``check-failed``; the model does not take the inputs, or has no such output.
     """
     floating = [p for p in model.parameters() if p.is_floating_point()]
     # a parameter on the meta device is brought in by a hook, which moves the input, too
-    parameter = next((p for p in floating if not p.is_meta), values.to(floating[0].dtype) if floating else values)
+    parameter = next((p for p in floating if not p.is_meta), None)
+    dtype = floating[0].dtype if floating else None
+    placed = [_placed(value, parameter.device if parameter is not None else None, dtype) for value in values]
     try:
         with torch.inference_mode():
-            return list(_tensors(model.eval()(values.to(parameter.device, parameter.dtype))))
+            given = model.eval()(*placed)
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]
-        message = f"{called} does not run on an input of {list(values.shape)}: {type(error).__name__}: {first_line}"
+        shapes = " and ".join(str(list(value.shape)) for value in values)
+        message = f"{called} does not run on an input of {shapes}: {type(error).__name__}: {first_line}"
         raise fail("check-failed", message, span, cause=error) from error
+    found = list(_tensors(_chosen(given, output, called, span)))
+    if not found:
+        raise fail("check-failed", f"{called} gives no tensor that could be compared", span)
+    return found
+
+
+def _placed(value: Tensor, device: torch.device | None, dtype: torch.dtype | None) -> Tensor:
+    """An input where the parameters are; where it is no integer, in their dtype."""
+    return value.to(device, dtype if value.is_floating_point() else None)
+
+
+def _chosen(given: Any, output: str | None, called: str, span: Span | None) -> Any:
+    """A part of a model's output."""
+    if output is None or isinstance(given, Tensor):
+        return given
+    for word in output.split("."):
+        parts = _parts(given)
+        if word not in parts:
+            names = ", ".join(f"`{name}`" for name in parts)
+            raise fail("check-failed", f"{called} has no output `{word}`", span, (f"its outputs: {names}",))
+        given = parts[word]
+    return given
+
+
+def _parts(given: Any) -> dict[str, Any]:
+    """What an output is made of, by name or index."""
+    if isinstance(given, Mapping):
+        return {str(name): value for name, value in given.items()}
+    if isinstance(given, list | tuple):
+        named = {name: getattr(given, name) for name in getattr(given, "_fields", ())}
+        return {**{str(index): value for index, value in enumerate(given)}, **named}
+    if dataclasses.is_dataclass(given):
+        return {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
+    return {}
 
 
 def _tensors(output: Any) -> Iterator[Tensor]:
@@ -68,7 +125,9 @@ def distance(one: list[Tensor], other: list[Tensor]) -> float:
     return worst
 
 
-def first_difference(reference: nn.Module, result: nn.Module, values: Tensor, tolerance: float) -> Difference | None:
+def first_difference(
+    reference: nn.Module, result: nn.Module, values: Sequence[Tensor], tolerance: float
+) -> Difference | None:
     """The first module, in the order in which `result` finishes them, whose outputs differ by more than `tolerance`.
 
     Modules are compared by path and call. None where no module of the same path differs.
