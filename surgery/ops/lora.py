@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @OPS.register("lora")
 @dataclass(frozen=True, slots=True)
 class Lora(Op):
-    """A LoRA adapter merged into its layer: (base, A, B) to ``base + alpha / rank * B @ A``.
+    """A LoRA adapter merged into its layer: (base, A, B) to ``base + alpha / rank * B @ A``; with `rslora` (rank-stabilised),
+    alpha / sqrt(rank).
 
     Shapes: ``[out, in]``, ``[rank, in]`` and ``[out, rank]`` to ``[out, in]``. With `transpose`, the base is ``[in,
     out]`` (GPT-2's Conv1D). Of a convolution ``[out, in, h, w]``, ``[rank, in, h, w]`` and ``[out, rank, 1, 1]``.
@@ -37,6 +38,7 @@ class Lora(Op):
     )
     alpha: float
     transpose: bool = False
+    rslora: bool = False
 
     def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
         several(self, inputs, 3, 3)
@@ -58,7 +60,8 @@ class Lora(Op):
 
         base, a, b = (widened(tensor) for tensor in inputs)
         dtype = torch.promote_types(base.dtype, a.dtype)
-        delta = b.to(dtype).flatten(1) @ a.to(dtype).flatten(1) * (self.alpha / a.shape[0])
+        rank = a.shape[0] ** 0.5 if self.rslora else a.shape[0]
+        delta = b.to(dtype).flatten(1) @ a.to(dtype).flatten(1) * (self.alpha / rank)
         delta = delta.T if self.transpose else delta.reshape(base.shape)
         return [convert(self.name, base.to(dtype) + delta, inputs[0].dtype)]
 
