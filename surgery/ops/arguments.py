@@ -146,7 +146,8 @@ def _written(op: Op) -> Iterator[str]:
     for field in _fields(type(op)):
         value = getattr(op, field.name)
         if field.name == op.variadic:
-            yield from map(_literal, value or ())
+            # no sizes at all are sizes too: `reshape([])`
+            yield from map(_literal, value or ([] if value == field.default else [[]]))
         elif field.name == op.keywords:
             yield from (f"{key}={_literal(item)}" for key, item in value)
         elif field.default is dataclasses.MISSING:

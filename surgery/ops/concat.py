@@ -74,11 +74,9 @@ class Concat(Op):
         joined = interleave(inputs, self.dim % len(spec.shape), spec)
         return None if joined is None else (joined,)
 
-    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
+    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         from surgery.ops.chunk import Chunk
         from surgery.ops.split import Split
 
         sizes = tuple(spec.shape[self.dim] for spec in inputs)
-        if len(set(sizes)) == 1:
-            return Chunk(dim=self.dim)
-        return Split(sizes, dim=self.dim) if min(sizes) else None
+        return Chunk(dim=self.dim) if len(set(sizes)) == 1 else Split(sizes, dim=self.dim)

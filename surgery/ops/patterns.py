@@ -18,7 +18,7 @@ from surgery.tensors.spec import format_shape
 if TYPE_CHECKING:
     from surgery.ops.ways import Array
 
-__all__ = ["Solved", "arranged", "check", "solve"]
+__all__ = ["Solved", "arranged", "backward", "check", "solve"]
 
 Kind = Literal["rearrange", "repeat", "reduce"]
 Groups = tuple[tuple[str, ...], ...]
@@ -43,6 +43,12 @@ class Solved:
     def keeps_order(self) -> bool:
         """Whether the elements of the result are those of the input in the same order."""
         return self.real_axes(self.left) == self.real_axes(self.right)
+
+    @property
+    def dropped(self) -> list[str]:
+        """The axes that are on the left only."""
+        kept = {axis for group in self.right for axis in group}
+        return [axis for group in self.left for axis in group if axis not in kept]
 
     def real_axes(self, side: Groups) -> list[str]:
         """The axes of a side whose size is not 1, in order."""
@@ -121,11 +127,19 @@ def solve(kind: Kind, pattern: str, axes: tuple[tuple[str, int], ...], shape: tu
             f'`{kind}`: "{pattern}" wants {least}{named} dimensions, and {format_shape(shape)} has {len(shape)}'
         )
     sizes = dict(axes)
-    rest = [f"{_ELLIPSIS}{i}" for i in range(len(shape) - named)]
+    rest = _rest(pattern, len(shape) - named)
     groups = _groups(left.composition, rest, sizes), _groups(right.composition, rest, sizes)
     for group, size in zip(groups[0], shape, strict=True):
         _solve_group(kind, pattern, group, size, shape, sizes)
     return Solved(*groups, sizes)
+
+
+def _rest(pattern: str, count: int) -> list[str]:
+    """Names for the axes that `...` stands for, none of which the pattern has."""
+    name = "rest"
+    while name in pattern:
+        name += "x"
+    return [f"{name}{i}" for i in range(count)]
 
 
 def _groups(composition: list[Any], rest: list[str], sizes: dict[str, int]) -> Groups:
@@ -167,6 +181,24 @@ def _solve_group(
         )
     if open_axes:
         sizes[open_axes[0]] = size // known
+
+
+def backward(pattern: str, solved: Solved) -> str:
+    """The pattern of a rearrangement from right to left; `...` in parentheses is written as axes.
+
+    >>> backward("a b -> (b a)", solve("rearrange", "a b -> (b a)", (), (2, 3)))
+    '(b a) -> a b'
+    >>> backward("a ... -> (... a)", solve("rearrange", "a ... -> (... a)", (), (2, 3, 4)))
+    '(rest0 rest1 a) -> a rest0 rest1'
+    """
+    left, right = (side.strip() for side in pattern.split("->"))
+    if any("..." in part.partition(")")[0] for part in right.split("(")[1:]):
+        left, right = _spelled(solved.left), _spelled(solved.right)
+    return f"{right} -> {left}"
+
+
+def _spelled(side: Groups) -> str:
+    return " ".join(group[0] if len(group) == 1 else f"({' '.join(group)})" if group else "1" for group in side)
 
 
 def arranged(array: Array, solved: Solved) -> Array:

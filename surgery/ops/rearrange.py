@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, widened
-from surgery.ops.base import Op
+from surgery.ops.base import Op, OpError
 from surgery.ops.checks import FLOATS, INTEGERS, computable, single
-from surgery.ops.patterns import arranged, check, solve
+from surgery.ops.patterns import arranged, backward, check, solve
 from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
-from surgery.tensors.spec import Spec
+from surgery.tensors.spec import Spec, format_shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,11 +59,10 @@ class Rearrange(Op):
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         solved = solve("rearrange", self.pattern, self.axes, inputs[0].shape)
-        left, right = (side.strip() for side in self.pattern.split("->"))
         joined = [axis for group in solved.right if len(group) > 1 for axis in group]
-        if not all(axis.isidentifier() and solved.sizes[axis] for axis in joined):
-            return None  # `...` inside parentheses cannot be taken apart again, nor can a size of 0
-        return Rearrange(f"{right} -> {left}", tuple((axis, solved.sizes[axis]) for axis in joined))
+        if not all(solved.sizes[axis] for axis in joined):
+            return None  # the size of an axis that is given is positive
+        return Rearrange(backward(self.pattern, solved), tuple((axis, solved.sizes[axis]) for axis in joined))
 
 
 @OPS.register("repeat")
@@ -106,8 +105,8 @@ class Reduce(Op):
     """Axes reduced to one element, in the notation of einops.
 
     Shapes: as the pattern says. Floats, which stay; 16-bit ones are computed in float32 and rounded once; integers for
-    ``min`` and ``max``. Errors: the pattern does not fit the shape; other dtypes; when it runs, a result that overflows
-    a 16-bit type.
+    ``min`` and ``max``. Errors: the pattern does not fit the shape; other dtypes; the mean, least or largest of
+    nothing; when it runs, a result that overflows a 16-bit type.
 
     >>> from surgery.ops.base import floats
     >>> print(*Reduce("(g r d) e -> (g d) e", "mean", (("g", 8), ("r", 4))).infer(floats((2048, 64)), None))
@@ -126,7 +125,10 @@ class Reduce(Op):
     def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
         spec = single(self, inputs, outputs)
         computable(self, spec, FLOATS | INTEGERS if self.how in ("min", "max") else FLOATS)
-        return (Spec(solve("reduce", self.pattern, self.axes, spec.shape).shape, spec.dtype),)
+        solved = solve("reduce", self.pattern, self.axes, spec.shape)
+        if self.how in ("min", "max", "mean") and not all(solved.sizes[axis] for axis in solved.dropped):
+            raise OpError(f"`reduce`: there is no {self.how} of nothing, and {format_shape(spec.shape)} is empty", "how")
+        return (Spec(solved.shape, spec.dtype),)
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         import einops

@@ -81,9 +81,9 @@ class Select(Op):
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         dim, places = self._places(inputs[0])
-        if sorted(places) != list(range(inputs[0].shape[dim])):
+        if len(set(places)) < inputs[0].shape[dim]:
             return None
-        return Select(tuple(sorted(range(len(places)), key=places.__getitem__)), dim=self.dim)
+        return Select(tuple(map(places.index, range(inputs[0].shape[dim]))), dim=self.dim)
 
 
 @OPS.register("flip")

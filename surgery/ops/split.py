@@ -39,8 +39,8 @@ class Split(Op):
     dim: int = 0
 
     def __post_init__(self) -> None:
-        if not self.sizes or min(self.sizes) < 1:
-            raise OpError(f"`split` wants positive sizes, not {list(self.sizes)}", "sizes")
+        if not self.sizes or min(self.sizes) < 0:
+            raise OpError(f"`split` wants sizes from 0, not {list(self.sizes)}", "sizes")
 
     def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
         spec = single(self, inputs)
