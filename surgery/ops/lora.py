@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @OPS.register("lora")
 @dataclass(frozen=True, slots=True)
 class Lora(Op):
-    """A LoRA adapter merged into its layer: (base, A, B) to ``base + alpha / rank * B @ A``; with `rslora` (rank-stabilised),
-    alpha / sqrt(rank).
+    """A LoRA adapter merged into its layer: (base, A, B) to ``base + alpha / rank * B @ A``.
+
+    With `rslora` (rank-stabilised), the factor is alpha / sqrt(rank).
 
     Shapes: ``[out, in]``, ``[rank, in]`` and ``[out, rank]`` to ``[out, in]``. With `transpose`, the base is ``[in,
     out]`` (GPT-2's Conv1D). Of a convolution ``[out, in, h, w]``, ``[rank, in, h, w]`` and ``[out, rank, 1, 1]``.
