@@ -127,7 +127,7 @@ class Reduce(Op):
         computable(self, spec, FLOATS | INTEGERS if self.how in ("min", "max") else FLOATS)
         solved = solve("reduce", self.pattern, self.axes, spec.shape)
         if self.how in ("min", "max", "mean") and not all(solved.sizes[axis] for axis in solved.dropped):
-            raise OpError(f"`reduce`: there is no {self.how} of nothing, and {format_shape(spec.shape)} is empty", "how")
+            raise OpError(f"`reduce`: {format_shape(spec.shape)} has nothing to take the {self.how} of", "how")
         return (Spec(solved.shape, spec.dtype),)
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
