@@ -27,6 +27,7 @@ class Step:
         example: the step as YAML, on one line.
         habits: words of other tools that are no fields here -> what says it instead.
         needs_model: whether it works on modules, so that a bare state dict is an error.
+        keeps_tensors: whether every tensor keeps its key and its values, so that there is nothing to take back.
     """
 
     __slots__ = ()
@@ -34,6 +35,7 @@ class Step:
     example: ClassVar[str] = ""
     habits: ClassVar[Mapping[str, str]] = MappingProxyType({})
     needs_model: ClassVar[bool] = False
+    keeps_tensors: ClassVar[bool] = False
 
     def check(self) -> Iterable[Diagnostic]:
         """What can be said against the step before any key is known (operations that do not exist, say)."""

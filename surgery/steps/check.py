@@ -36,6 +36,7 @@ class Check(Step):
     """
 
     example: ClassVar[str] = 'check: {finite: "**", count: {"layers.*": 24}, shape: {fc.weight: [10, 2048]}}'
+    keeps_tensors: ClassVar[bool] = True
 
     finite: Selection | None = option(selection, help="tensors whose values are all finite")
     count: tuple[tuple[Selection, int], ...] = option(

@@ -25,6 +25,7 @@ class Freeze(Step):
     """
 
     example: ClassVar[str] = 'freeze: "** except fc"'
+    keeps_tensors: ClassVar[bool] = True
 
     select: Selection = main(selection, help="the parameters")
 

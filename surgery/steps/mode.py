@@ -21,6 +21,7 @@ class Mode(Step):
 
     example: ClassVar[str] = "mode: eval"
     needs_model: ClassVar[bool] = True
+    keeps_tensors: ClassVar[bool] = True
 
     mode: str = main(one_of("eval", "train"))
 

@@ -30,6 +30,7 @@ class Set(Step):
 
     example: ClassVar[str] = 'set: "**[BatchNorm2d] -> eps=1e-3, momentum=0.01"'
     needs_model: ClassVar[bool] = True
+    keeps_tensors: ClassVar[bool] = True
 
     rules: tuple[Rule, ...] = main(rules("set"))
 

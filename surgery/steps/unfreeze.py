@@ -22,6 +22,7 @@ class Unfreeze(Step):
     """Make parameters change in training: `requires_grad` becomes True. The counterpart of `freeze`."""
 
     example: ClassVar[str] = 'unfreeze: "layer4 | fc"'
+    keeps_tensors: ClassVar[bool] = True
 
     select: Selection = main(selection, help="the parameters")
 
