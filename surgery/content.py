@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from surgery.cases import Case, cases
 from surgery.document import ListNode, MapNode, Node, Scalar
-from surgery.expect import Expect
-from surgery.fields import OPEN, Kind, Reader, anything, integer, option
+from surgery.expect import Expect, expect
+from surgery.fields import OPEN, Kind, Reader, integer, option
 from surgery.fields.kinds import describe
-from surgery.fields.schema import object_schema
 from surgery.params.schema import declarations_schema
 from surgery.sinks.base import Output
 from surgery.sinks.kind import output
@@ -110,22 +109,6 @@ class _Sources(Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class _ExpectKind(Kind):
-    """What the result must be."""
-
-    takes_mapping: ClassVar[bool] = True
-
-    def read(self, node: Node, reader: Reader) -> Expect | None:
-        read = reader.fields(Expect, node)
-        if read is None or not isinstance(node, MapNode):
-            return None
-        return dataclasses.replace(read, span=node.span, places={str(key.value): key.span for key, _ in node.pairs})
-
-    def schema(self) -> dict[str, Any]:
-        return object_schema(Expect)
-
-
-@dataclass(frozen=True, slots=True)
 class Content:
     """A recipe: a source, steps in order, an output. Every word may be left out."""
 
@@ -138,8 +121,8 @@ class Content:
     sources: Mapping[str, Source] | None = option(_Sources(), help="several sources; keys begin with their names")
     steps: tuple[PlacedStep, ...] = option(steps, default=(), help="what is done, in order")
     output: tuple[Output, ...] = option(output, default=(), help="where the result goes")
-    expect: Expect | None = option(_ExpectKind(), help="what the result must be")
-    tests: Any = option(anything, help="kept for later versions")
+    expect: Expect | None = option(expect, help="what the result must be")
+    tests: tuple[Case, ...] = option(cases, default=(), help="cases that `surgery test` tries")
 
 
 def read_content(node: Node, reader: Reader) -> Content | None:

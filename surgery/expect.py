@@ -5,20 +5,38 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from surgery.diagnostics import Span, SurgeryError
-from surgery.fields import boolean, integer, option
+from surgery.document import MapNode, Node
+from surgery.fields import Kind, Reader, boolean, integer, option
+from surgery.fields.schema import object_schema
+from surgery.fields.specs import specs
 from surgery.likeness import differences_from, likeness_notes
 from surgery.parity import Parity, parity
 from surgery.planning.context import Context
 from surgery.planning.finite import with_finite_values
 from surgery.sources.base import Source
+from surgery.sources.keys import Keys
 from surgery.sources.kind import source
 from surgery.tensors.parameters import first_names, is_parameter
+from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Subject
 
-__all__ = ["Expect", "count_parameters"]
+__all__ = ["Expect", "count_parameters", "expect"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys(Kind):
+    """A number, or a mapping from keys to shapes."""
+
+    takes_mapping: ClassVar[bool] = True
+
+    def read(self, node: Node, reader: Reader) -> Any:
+        return (specs if isinstance(node, MapNode) else integer).read(node, reader)
+
+    def schema(self) -> dict[str, Any]:
+        return {"if": {"type": "object"}, "then": specs.schema(), "else": integer.schema()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +55,9 @@ class Expect:
 
     example: ClassVar[str] = "expect: {keys: 293, finite: true, like: {torchvision: efficientnet_b0}}"
 
-    keys: int | None = option(integer, help="how many tensors the result has, tied ones under each of their names")
+    keys: int | Mapping[str, Spec] | None = option(
+        _Keys(), help="how many tensors the result has, tied ones under each of their names; or each with its shape"
+    )
     parameters: int | None = option(integer, help="how many elements its parameters have, tied ones once")
     finite: bool = option(boolean, default=False, help="whether every value is finite")
     like: Source | None = option(source, help="a model or a checkpoint with the same keys, shapes and dtypes")
@@ -47,26 +67,28 @@ class Expect:
 
     def check_plan(self, subject: Subject, context: Context) -> Subject:
         """The subject of a plan, checked. What only values can tell is found when the plan is executed."""
-        if self.keys is not None and len(subject.entries) != self.keys:
+        if isinstance(self.keys, int) and len(subject.entries) != self.keys:
             self._differs("keys", f"the result has {len(subject.entries)} keys, not {self.keys}", context)
+        if isinstance(self.keys, Mapping):
+            self._compare("keys", Keys(self.keys), subject, context)
         if self.parameters is not None:
             count = count_parameters(subject)
             if count != self.parameters:
                 message = f"the parameters of the result have {count} elements, not {self.parameters}"
                 self._differs("parameters", message, context)
         if self.like is not None:
-            self._compare(self.like, subject, context)
+            self._compare("like", self.like, subject, context)
         if self.parity is not None:
             self._prepare(self.parity, subject, context)
         return with_finite_values(subject, subject.entries, self._place("finite")) if self.finite else subject
 
-    def _compare(self, like: Source, subject: Subject, context: Context) -> None:
-        reference = self._open("like", like, context)
+    def _compare(self, word: str, like: Source, subject: Subject, context: Context) -> None:
+        reference = self._open(word, like, context)
         differences = differences_from(reference, subject) if reference is not None else None
         if differences:
             name = like.describe()
             message = f"the result is not like {name}: {differences.totals()}"
-            self._differs("like", message, context, likeness_notes(differences, name))
+            self._differs(word, message, context, likeness_notes(differences, name))
 
     def _prepare(self, parity: Parity, subject: Subject, context: Context) -> None:
         reference = self._open("parity", parity.like, context)
@@ -103,3 +125,23 @@ def count_parameters(subject: Subject) -> int:
     """How many elements the parameters of a subject have, a tied one counted once."""
     found = ((key, e.expr) for key, e in subject.entries.items() if is_parameter(key, e.spec, e.kind))
     return sum(subject.entries[key].spec.numel for key in first_names(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Expect(Kind):
+    """What the result must be."""
+
+    takes_mapping: ClassVar[bool] = True
+
+    def read(self, node: Node, reader: Reader) -> Expect | None:
+        read = reader.fields(Expect, node)
+        if read is None or not isinstance(node, MapNode):
+            return None
+        return dataclasses.replace(read, span=node.span, places={str(key.value): key.span for key, _ in node.pairs})
+
+    def schema(self) -> dict[str, Any]:
+        return object_schema(Expect)
+
+
+#: what the result of a recipe, or of one of its tests, must be
+expect = _Expect()

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from surgery.diagnostics import Diagnostic
-from surgery.report.lines import Line, line, piece
+from surgery.report.errors import diagnostic_lines
+from surgery.report.lines import Line
 from surgery.report.terminal import columns_of, show
 
 __all__ = ["Session", "session"]
@@ -54,18 +55,6 @@ class Session:
             show(diagnostic_lines(diagnostic), sys.stderr)
         if len(shown) > _MOST:
             sys.stderr.write(f"\n… and {len(shown) - _MOST} more; --json prints all\n")
-
-
-def diagnostic_lines(diagnostic: Diagnostic) -> list[Line]:
-    """A diagnostic, its parts in colour where there are colours."""
-    first, *more = str(diagnostic).split("\n")
-    mark = f"{diagnostic.severity}[{diagnostic.code}]"
-    before, found, after = first.partition(mark)
-    lines = [line(before, piece(found, diagnostic.severity), piece(after, "title"))]
-    for text in more:
-        style = "error" if text.strip(" |^") == "" and "^" in text else ""
-        lines.append(line(piece(text, style)))
-    return lines
 
 
 def session() -> Session:

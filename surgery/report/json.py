@@ -6,6 +6,7 @@ Within a version fields are only added. Shapes are lists of integers, sizes are 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ __all__ = [
     "explain_document",
     "inspect_document",
     "match_document",
+    "place_document",
     "plan_document",
     "result_document",
     "rule_document",
@@ -37,7 +39,8 @@ __all__ = [
 _JSON = dict[str, Any]
 
 
-def _place(span: Span | None) -> _JSON | None:
+def place_document(span: Span | None) -> _JSON | None:
+    """``file``, ``line``, ``column`` and ``length``."""
     if span is None:
         return None
     return {"file": span.file, "line": span.line, "column": span.column, "length": span.length}
@@ -48,7 +51,7 @@ def _diagnostic(diagnostic: Diagnostic) -> _JSON:
         "severity": diagnostic.severity,
         "code": diagnostic.code,
         "message": diagnostic.message,
-        "place": _place(diagnostic.span),
+        "place": place_document(diagnostic.span),
         "notes": list(diagnostic.notes),
         "exit": diagnostic.exit_code,
     }
@@ -79,7 +82,7 @@ def _origin(origin: Origin) -> _JSON:
 
 
 def _touch(touch: Touch) -> _JSON:
-    return {"step": touch.step, "action": touch.action, "computes": touch.computes, "place": _place(touch.span)}
+    return {"step": touch.step, "action": touch.action, "computes": touch.computes, "place": place_document(touch.span)}
 
 
 def _entry(key: str, entry: Entry) -> _JSON:
@@ -131,7 +134,7 @@ def plan_document(plan: Plan) -> _JSON:
         "modules": [_touch(touch) for touch in plan.modules],
         "tied": [list(group) for group in plan.subject.ties()],
         "devices": _devices(plan),
-        "cost": {"read": plan.cost.read, "written": plan.cost.written, "peak": plan.cost.peak},
+        "cost": dataclasses.asdict(plan.cost),
         "outputs": [{"path": o.path, "format": o.format, "overwrite": o.overwrite} for o in plan.outputs],
         "warnings": [_diagnostic(warning) for warning in plan.warnings],
         "remarks": list(plan.remarks),

@@ -70,5 +70,5 @@ class Keys(Source):
         return Subject(entries)
 
     def describe(self) -> str:
-        """``keys``."""
-        return "keys"
+        """``the listed keys``."""
+        return "the listed keys"

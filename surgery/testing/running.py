@@ -1,0 +1,141 @@
+"""Trying a case: its files are made, the recipe runs on them, and what comes of it is compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from surgery.cases import Case
+from surgery.diagnostics import Diagnostic, Span, SurgeryError, fail
+from surgery.planner import make_plan
+from surgery.planning.context import Context
+from surgery.recipe import Recipe
+from surgery.sources.given import Given
+from surgery.testing.making import make_files, make_objects
+from surgery.testing.needs import unmet
+from surgery.testing.outcome import Outcome, Tested
+from surgery.testing.quiet import apart
+
+if TYPE_CHECKING:
+    from surgery.plan import Plan
+
+__all__ = ["try_case", "try_recipe"]
+
+#: lines of what a library printed, the last ones, that a failure shows
+_LINES = 20
+
+
+def try_recipe(name: str, allow: frozenset[str], select: str = "") -> Tested:
+    """What comes of the cases of a recipe, one after the other.
+
+    Args:
+        name: its file, or the name of a shipped one.
+        allow: permissions of the caller.
+        select: only cases with this in their names.
+    """
+    try:
+        recipe = Recipe.read(name)
+    except SurgeryError as error:
+        return Tested(name, errors=error.diagnostics)
+    return Tested(name, [try_case(recipe, case, allow) for case in recipe.content.tests if select in case.name])
+
+
+def try_case(recipe: Recipe, case: Case, allow: frozenset[str]) -> Outcome:
+    """What comes of one case. Nothing is raised, but for interruptions."""
+    reason = unmet(recipe, case, allow)
+    if reason:
+        return Outcome(case.name, "skipped", 0.0, case.span, reason)
+    printed = io.StringIO()
+    begin = time.perf_counter()
+    found: Sequence[Diagnostic] = ()
+    try:
+        with apart(printed) as directory:
+            _Trial(dataclasses.replace(recipe, directory=directory), case, directory, allow).run()
+    except SurgeryError as error:
+        found = error.diagnostics
+    except Exception as error:
+        message = f"{type(error).__name__}: {str(error) or 'no message'}"
+        found = (Diagnostic("test-failed", message, case.span),)
+    seconds = time.perf_counter() - begin
+    refused = [d for d in found if d.severity == "error"]
+    if refused and all(d.code == "not-allowed" for d in refused):
+        return Outcome(case.name, "skipped", seconds, case.span, refused[0].message)
+    last = "\n".join(printed.getvalue().replace("\r", "\n").splitlines()[-_LINES:])
+    return Outcome(case.name, "failed" if refused else "ok", seconds, case.span, "", found if refused else (), last)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Trial:
+    """One case on its way: the recipe stands in `directory`."""
+
+    recipe: Recipe
+    case: Case
+    directory: Path
+    allow: frozenset[str]
+
+    def run(self) -> None:
+        """Try the case.
+
+        Raises:
+            SurgeryError: all that is not as it should be.
+        """
+        case = self.case
+        objects = make_files(self.recipe, case, self.directory, self.allow)
+        given, before = make_objects(self.recipe, case, self.directory, self.allow)
+        if case.error is None:
+            self._expecting(self._plan(given), objects | before).execute()
+            return
+        try:
+            self._plan(given).execute()
+        except SurgeryError as error:
+            self._compare(error)
+            return
+        raise fail("test-failed", f"`{case.name}`: no error, where `{case.error.code}` was to come", case.span)
+
+    def _plan(self, given: dict[str, Any]) -> Plan:
+        values = {name: value for _, name, value in self.case.params}
+        bound = self.recipe.bind(values, self.directory)
+        if self.case.source is not None:
+            bound = dataclasses.replace(bound, source=Given("source"), sources={})
+        return make_plan(self.recipe, bound, allow=self.allow, given=given)
+
+    def _expecting(self, plan: Plan, objects: dict[str, Any]) -> Plan:
+        """The plan that also checks what the case expects, once its values are there."""
+        expect = self.case.expect
+        if expect is None:
+            return plan
+        context = Context(seed=self.case.seed, allow=self.allow, directory=self.directory, given=objects)
+        subject = expect.check_plan(plan.subject, context)
+        context.raise_errors()
+        return dataclasses.replace(plan, subject=subject, run_checks=(*plan.run_checks, *context.run_checks))
+
+    def _compare(self, error: SurgeryError) -> None:
+        """Whether the recipe ended with the error that it had to end with.
+
+        Raises:
+            SurgeryError: with the errors that it ended with.
+        """
+        wanted = self.case.error
+        assert wanted is not None, "only then are errors compared"
+        errors = [d for d in error.diagnostics if d.severity == "error"]
+        if any(_fits(d, wanted.code, wanted.says, wanted.at) for d in errors):
+            return
+        what = [f"`{wanted.code}`"] + [f"{w} `{v}`" for w, v in (("that says", wanted.says), ("at", wanted.at)) if v]
+        message = f"`{self.case.name}`: not the error that was to come: {' '.join(what)}"
+        raise SurgeryError((Diagnostic("test-failed", message, self.case.span), *errors))
+
+
+def _fits(diagnostic: Diagnostic, code: str, says: str | None, at: str | None) -> bool:
+    words = "\n".join((diagnostic.message, *diagnostic.notes))
+    return (
+        diagnostic.code == code and (says is None or says in words) and (at is None or at in _marked(diagnostic.span))
+    )
+
+
+def _marked(span: Span | None) -> str:
+    """The words that a span marks."""
+    return span.excerpt[span.column - 1 : span.column - 1 + span.length] if span is not None else ""
