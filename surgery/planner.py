@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgery.engine.cost import cost_of
 from surgery.garbage import without_collection
+from surgery.inclusion import Inclusion
 from surgery.opening import open_sources
 from surgery.optimizers import follow_optimizers
 from surgery.permissions import permissions
 from surgery.plan import Plan
-from surgery.planning.context import Context
-from surgery.provenance.making import record_of
+from surgery.planning.context import Context, Link
 from surgery.rest import rest_remarks
 from surgery.sinks.offload import check_offload
 from surgery.sinks.target import check_outputs
@@ -59,6 +57,9 @@ def make_plan(
         directory=Path(recipe.directory),
         given=dict(given or {}),
         overwrite=overwrite,
+        recipes=Inclusion(recipe),
+        chain=(Link(recipe.reference, recipe.display),),
+        is_foreign=recipe.is_foreign,
     )
     wanted = bound.outputs if outputs is None else outputs
     subject = _result(bound, wanted, context)
@@ -66,7 +67,7 @@ def make_plan(
     check_offload(subject, context)
     context.raise_errors()
     _announce(subject)
-    plan = Plan(
+    return Plan(
         recipe=recipe,
         params=bound.values,
         before=context.inventory,
@@ -82,8 +83,6 @@ def make_plan(
         given=bool(context.given),
         run_checks=tuple(context.run_checks),
     )
-    record = record_of(plan, draft=True).to_text() if plan.outputs else ""
-    return dataclasses.replace(plan, cost=cost_of(plan, record))
 
 
 def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subject:
@@ -92,8 +91,10 @@ def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subj
     if bound.expect is not None:
         subject = bound.expect.check_plan(subject, context)
     _check_values(subject, context)
-    if any(output.container == "keep" for output in outputs):
-        subject = follow_optimizers(subject, context)
+    kept = [output for output in outputs if output.container == "keep"]
+    if kept:
+        targets = {tuple(output.entry.split(".")) for output in kept if output.entry}
+        subject = follow_optimizers(subject, context, targets)
     context.remarks.extend(rest_remarks(subject, outputs))
     if not subject.entries:
         context.report("empty-result", "the result has no tensors", warning=True)

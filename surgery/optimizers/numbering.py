@@ -1,129 +1,157 @@
 """Which parameter each number in an optimizer's state dict stands for.
 
 ``torch.optim.Optimizer.state_dict`` names parameters by number, counted through the groups in order. The names behind
-the numbers come from ``param_names`` where the optimizer was made with names; else the order of the state dict is
-taken, one group after the other, and held against the shapes of the state. Where that does not fit, groups may stand in
-another order (the head first), and parameters may be left out (frozen ones): if the shapes of the state allow just one
-reading, that is it. What is not certain is not guessed.
+the numbers come from ``param_names`` where the optimizer was made with names. Else they follow from how groups are
+made: each has its parameters in the order of the model, and the groups come one after the other, or in another order
+(the head first), or divide the parameters by what they are (matrices, vectors, biases), and some parameters may be left
+out (frozen ones). Every such reading is held against the shapes of the state. None of those that fit is preferred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any, TypeAlias
 
-from surgery.tensors.expr import TensorExpr
+from surgery.optimizers.shapes import Shapes, may_be, shapes_of
 from surgery.tensors.spec import Spec
+from surgery.wrappers import WRAPPERS
 
-__all__ = ["Numbering", "numbering"]
+__all__ = ["Numbering", "readings"]
 
 #: of more groups than this the order is not searched for
 _MOST_GROUPS = 5
 
 #: number (or name) in the optimizer -> key in the state dict
 Numbering: TypeAlias = dict[Hashable, str]
+#: the numbers of one parameter group
+_Group: TypeAlias = Sequence[Hashable]
+#: parameters of one kind, with their shapes, in the order of the model
+_Lane: TypeAlias = Mapping[str, Spec]
 
 
-def numbering(optimizer: Mapping[str, Any], before: Mapping[str, Spec]) -> Numbering | None:
-    """The parameter of each number; None where that cannot be told."""
+def readings(optimizer: Mapping[str, Any], before: Mapping[str, Spec]) -> Iterator[Numbering]:
+    """The ways to read the numbers, where `before` are the parameters of the model in its order; some come twice."""
     groups = [list(group["params"]) for group in optimizer["param_groups"]]
     numbers = [number for group in groups for number in group]
-    if numbers and all(isinstance(number, str) for number in numbers):
-        return _by_name(numbers, numbers, before)
-    names = [name for group in optimizer["param_groups"] for name in group.get("param_names") or ()]
+    names = numbers
+    if not (numbers and all(isinstance(number, str) for number in numbers)):
+        names = [name for group in optimizer["param_groups"] for name in group.get("param_names") or ()]
     if names and len(names) == len(numbers):
-        return _by_name(numbers, names, before)
-    found = {tuple(order): order for order in _orders(groups, before) if _fits(numbers, order, optimizer, before)}
-    if not found:
-        found = {tuple(order): order for order in _regrouped(groups, optimizer, before)}
-    if len(found) != 1:
-        return None
-    return dict(zip(numbers, next(iter(found)), strict=True))
+        named = _by_name(numbers, names, before)
+        return iter(() if named is None else (named,))
+    shapes = {number: shapes_of(optimizer["state"].get(number)) for number in numbers}
+    return _by_shape(groups, shapes, before)
 
 
-def _by_name(numbers: Sequence[Hashable], names: Sequence[str], before: Mapping[str, Spec]) -> Numbering | None:
-    """By the names that the optimizer knows; the state dict's may have a prefix more."""
-    if not set(names) <= set(before):
-        by_end: dict[str, list[str]] = {}
-        for key in before:
-            segments = key.split(".")
-            for start in range(len(segments)):
-                by_end.setdefault(".".join(segments[start:]), []).append(key)
-        if any(len(by_end.get(name, ())) != 1 for name in names):
+def _by_name(numbers: _Group, names: Sequence[Any], before: Mapping[str, Spec]) -> Numbering | None:
+    """By the names that the optimizer knows; the state dict's may have a prefix more, and either may be wrapped."""
+    by_end: dict[str, list[str]] = {}
+    for key in before:
+        segments = _plain(key)
+        for start in range(len(segments)):
+            by_end.setdefault(".".join(segments[start:]), []).append(key)
+    found = {}
+    for number, name in zip(numbers, names, strict=True):
+        meant = [name] if name in before else by_end.get(".".join(_plain(name)), [])
+        if len(meant) != 1:
             return None
-        names = [by_end[name][0] for name in names]
-    return dict(zip(numbers, names, strict=True))
-
-
-def _orders(groups: Sequence[Sequence[Hashable]], before: Mapping[str, Spec]) -> Iterator[list[str]]:
-    """The orders that people make groups in: as they stand, or matrices apart from vectors (weight decay)."""
-    keys = list(before)
-    if sum(map(len, groups)) != len(keys):
-        return
-    yield keys
-    if len(groups) == 2:
-        matrices = [key for key in keys if len(before[key].shape) > 1]
-        vectors = [key for key in keys if len(before[key].shape) <= 1]
-        for first, second in ((matrices, vectors), (vectors, matrices)):
-            if len(first) == len(groups[0]):
-                yield first + second
-
-
-def _regrouped(
-    groups: Sequence[Sequence[Hashable]], optimizer: Mapping[str, Any], before: Mapping[str, Spec]
-) -> Iterator[list[str]]:
-    """The orders with the groups in any order, and parameters left out, where the shapes leave no choice."""
-    if len(groups) > _MOST_GROUPS:
-        return
-    for arranged in permutations(groups):
-        numbers = [number for group in arranged for number in group]
-        first = _leftmost(numbers, list(before), optimizer, before)
-        last = _leftmost(numbers[::-1], list(before)[::-1], optimizer, before)
-        # the first and the last way to lay the numbers along the keys are one: there is no other
-        if first is not None and last is not None and first == last[::-1]:
-            key_of = dict(zip(numbers, first, strict=True))
-            yield [key_of[number] for group in groups for number in group]
-
-
-def _leftmost(
-    numbers: Sequence[Hashable], keys: Sequence[str], optimizer: Mapping[str, Any], before: Mapping[str, Spec]
-) -> list[str] | None:
-    """The keys of the numbers, each the first behind that of the one before whose shape its state has."""
-    waiting = iter(keys)
-    found = []
-    for number in numbers:
-        state = optimizer["state"].get(number)
-        key = next((key for key in waiting if _is_of(state, before[key])), None)
-        if key is None:
-            return None
-        found.append(key)
+        found[number] = meant[0]
     return found
 
 
-def _is_of(state: Any, parameter: Spec) -> bool:
-    """Whether state may be that of a parameter: none at all, or with a tensor of its very shape."""
-    values = state.values() if isinstance(state, Mapping) else ()
-    shapes = [value.spec.shape for value in values if isinstance(value, TensorExpr)]
-    return not shapes or parameter.shape in shapes
+def _plain(name: str) -> list[str]:
+    return [segment for segment in name.split(".") if segment not in WRAPPERS]
 
 
-def _fits(
-    numbers: Sequence[Hashable], order: Sequence[str], optimizer: Mapping[str, Any], before: Mapping[str, Spec]
-) -> bool:
-    """Whether the state of every number has the shape of its parameter, or one that broadcasts to it."""
-    state = optimizer["state"]
-    return all(
-        _broadcasts(value.spec.shape, before[key].shape)
-        for number, key in zip(numbers, order, strict=True)
-        if isinstance(state.get(number), Mapping)
-        for value in state[number].values()
-        if isinstance(value, TensorExpr)
-    )
+def _by_shape(groups: Sequence[_Group], shapes: Mapping[Hashable, Shapes], before: _Lane) -> Iterator[Numbering]:
+    """The readings that fit the shapes of the state."""
+    for lanes in _divisions(before):
+        choices = [[lane for lane in lanes if _may_lie(group, lane, shapes)] for group in groups]
+        for chosen in _assignments(choices, len(lanes)):
+            inside = [[group for group, of in zip(groups, chosen, strict=True) if of is lane] for lane in lanes]
+            yield from _laid_along(inside, lanes, shapes)
 
 
-def _broadcasts(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    if len(shape) < len(whole):
-        # counters, and the rows and columns of factored second moments
-        return len(shape) == 0 or shape == (1,) or set(shape) <= set(whole)
-    return len(shape) == len(whole) and all(a in (1, b) for a, b in zip(shape, whole, strict=True))
+def _divisions(before: _Lane) -> Iterator[list[_Lane]]:
+    """How parameters are divided among groups: not at all, vectors apart (weight decay), biases apart, or both."""
+    for biases, vectors in ((False, False), (False, True), (True, False), (True, True)):
+        lanes: dict[tuple[bool, bool], dict[str, Spec]] = {}
+        for key, spec in before.items():
+            bias = biases and key.rpartition(".")[2] == "bias"
+            lanes.setdefault((bias, vectors and not bias and len(spec.shape) <= 1), {})[key] = spec
+        yield list(lanes.values())
+
+
+def _may_lie(group: _Group, lane: _Lane, shapes: Mapping[Hashable, Shapes]) -> bool:
+    there, asked = {spec.shape for spec in lane.values()}, {shapes[number] for number in group}
+    return len(group) <= len(lane) and all(any(may_be(one, shape) for shape in there) for one in asked)
+
+
+def _assignments(choices: Sequence[Sequence[_Lane]], lanes: int) -> Iterator[tuple[_Lane, ...]]:
+    """The lane of each group. What divides one lane into groups (head and body) divides every lane so."""
+    if len(choices) > _MOST_GROUPS:
+        # a group for each layer: the shapes have to tell
+        if all(len(choice) == 1 for choice in choices):
+            yield tuple(choice[0] for choice in choices)
+        return
+    for chosen in product(*choices):
+        counts = [sum(one is lane for one in chosen) for lane in chosen]
+        if all(count * lanes == len(choices) for count in counts):
+            yield chosen
+
+
+def _laid_along(
+    groups: Sequence[Sequence[_Group]], lanes: Sequence[_Lane], shapes: Mapping[Hashable, Shapes]
+) -> Iterator[Numbering]:
+    """The ways to lay the groups of each lane along it, one lane with another."""
+    if not lanes:
+        yield {}
+        return
+    for first in _laid(groups[0], lanes[0], shapes):
+        for others in _laid_along(groups[1:], lanes[1:], shapes):
+            yield first | others
+
+
+def _laid(groups: Sequence[_Group], lane: _Lane, shapes: Mapping[Hashable, Shapes]) -> Iterator[Numbering]:
+    """The ways to lay groups along a lane, in any order of the groups."""
+    for arranged in permutations(groups) if len(groups) <= _MOST_GROUPS else [groups]:
+        numbers = [number for group in arranged for number in group]
+        last = _rightmost(numbers, lane, shapes)
+        if last is not None:
+            for keys in _increasing(numbers, list(lane.items()), shapes, last):
+                yield dict(zip(numbers, keys, strict=True))
+
+
+def _rightmost(numbers: _Group, lane: _Lane, shapes: Mapping[Hashable, Shapes]) -> list[int] | None:
+    """The last places in a lane that the numbers can have, in order; None where they have none."""
+    specs = list(lane.values())
+    place, found = len(specs), []
+    for number in reversed(numbers):
+        place = next((i for i in range(place - 1, -1, -1) if may_be(shapes[number], specs[i].shape)), -1)
+        if place < 0:
+            return None
+        found.append(place)
+    return found[::-1]
+
+
+def _increasing(
+    numbers: _Group, lane: Sequence[tuple[str, Spec]], shapes: Mapping[Hashable, Shapes], last: Sequence[int]
+) -> Iterator[list[str]]:
+    """The keys of the numbers, each behind that of the one before; `last` are the last places they can have."""
+    places: list[int] = []
+    place = 0
+    while True:
+        while len(places) < len(numbers):
+            shape = shapes[numbers[len(places)]]
+            end = last[len(places)]
+            place = next((i for i in range(place, end + 1) if may_be(shape, lane[i][1].shape)), end + 1)
+            if place > end:
+                break
+            places.append(place)
+            place += 1
+        else:
+            yield [lane[i][0] for i in places]
+        if not places:
+            return
+        place = places.pop() + 1

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["is_of"]
+__all__ = ["owner_of"]
 
 _COMMON = re.compile(r"state_?dict|optimi[sz]ers?|optims?|opt|models?|networks?|net|[^a-z0-9]")
 #: what averages are called, which no optimizer trains
 _AVERAGE = re.compile(r"ema|avg|average|swa|teacher|target")
 
 
-def is_of(optimizer: Iterable[str], model: tuple[str, ...], others: Iterable[tuple[str, ...]]) -> bool | None:
-    """Whether an optimizer is for `model` and not one of the others, by their names; None where these do not tell.
+def owner_of(optimizer: Iterable[str], models: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The one of `models`, all of which it would fit, that an optimizer is for; None where names do not tell.
 
-    >>> twins = ("critic1",), ("critic2",)
-    >>> is_of(("critic1_optimizer",), twins[0], twins[1:]), is_of(("critic2_optimizer",), twins[0], twins[1:])
-    (True, False)
-    >>> is_of(("optimizers", "0"), twins[0], twins[1:]) is None, is_of(("optimizer",), ("model",), [("ema",)])
-    (True, True)
+    >>> twins = [("critic1",), ("critic2",)]
+    >>> owner_of(("critic2_optimizer",), twins), owner_of(("optimizers", "0"), twins)
+    (('critic2',), None)
+    >>> owner_of(("optimizer",), [("ema",), ("model",)])
+    ('model',)
     """
-    rivals = {_bare(path) for path in others if not _AVERAGE.search(".".join(path).lower())}
-    name = _bare(optimizer)
-    if not rivals or (name == _bare(model) and name not in rivals):
-        return True
-    return False if name in rivals and name != _bare(model) else None
+    trained = [path for path in models if not _AVERAGE.search(".".join(path).lower())] or list(models)
+    if len(trained) == 1:
+        return trained[0]
+    named = [path for path in trained if _bare(path) == _bare(optimizer)]
+    return named[0] if len(named) == 1 else None
 
 
 def _bare(path: Iterable[str]) -> str:

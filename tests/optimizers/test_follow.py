@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD, Adafactor, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adafactor, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 import surgery
 
@@ -18,6 +18,8 @@ OPTIMIZERS: dict[str, Make] = {
     "adam": lambda m: Adam(m.parameters(), lr=1e-3, amsgrad=True),
     "adamw": lambda m: AdamW(m.parameters(), lr=1e-3),
     "adafactor": lambda m: Adafactor(m.parameters(), lr=1e-3),
+    "rmsprop": lambda m: RMSprop(m.parameters(), lr=1e-3, momentum=0.9, centered=True),
+    "nadam": lambda m: NAdam(m.parameters(), lr=1e-3),
     "named": lambda m: SGD(m.named_parameters(), lr=0.1, momentum=0.9),
     "head apart": lambda m: SGD(
         [{"params": m[:-1].parameters()}, {"params": m[-1].parameters(), "lr": 0.5}], lr=0.1, momentum=0.9
@@ -30,6 +32,22 @@ OPTIMIZERS: dict[str, Make] = {
             {"params": [p for p in m.parameters() if p.ndim > 1], "weight_decay": 0.1},
             {"params": [p for p in m.parameters() if p.ndim <= 1], "weight_decay": 0.0},
         ]
+    ),
+    "adafactor, head first": lambda m: Adafactor(
+        [{"params": m[-1].parameters(), "lr": 0.5}, {"params": m[:-1].parameters()}], lr=1e-3
+    ),
+    "biases, weights, norms": lambda m: SGD(
+        [
+            {"params": [p for name, p in m.named_parameters() if name.endswith("bias")], "lr": 0.2},
+            {"params": [p for p in m.parameters() if p.ndim > 1], "weight_decay": 0.1},
+            {"params": [m[1].weight]},
+        ],
+        lr=0.1,
+        momentum=0.9,
+    ),
+    "a group for each": lambda m: AdamW([{"params": [p], "lr": 0.1 / (i + 1)} for i, p in enumerate(m.parameters())]),
+    "no state, head first": lambda m: SGD(
+        [{"params": m[-1].parameters(), "lr": 0.5}, {"params": m[:-1].parameters()}], lr=0.1
     ),
 }
 
@@ -189,7 +207,7 @@ def test_what_is_uncertain_is_an_error(tmp_path: Path) -> None:
 
     trained(only_one, tmp_path / "in.pt")
     with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*numbers 1 parameters"):
-        convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt")
+        convert([{"filter": {"drop": "1"}}], tmp_path / "in.pt")
     assert not (tmp_path / "out.pt").exists()
 
 
@@ -202,7 +220,73 @@ def test_groups_that_may_be_either_are_an_error(tmp_path: Path) -> None:
 
     trained(twins, tmp_path / "in.pt")
     with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*numbers 3 parameters"):
-        convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt")
+        convert([{"filter": {"drop": "1"}}], tmp_path / "in.pt")
+
+
+def test_equal_layers_in_groups_of_any_order_are_an_error(tmp_path: Path) -> None:
+    """The head first, or the body first: shapes do not tell, and a guess would be silently wrong."""
+    model = nn.Sequential(*[nn.Linear(4, 4) for _ in range(3)])
+    groups = [{"params": model[2].parameters(), "lr": 1.0}, {"params": model[:2].parameters()}]
+    optimizer = SGD(groups, lr=0.1, momentum=0.9)
+    model(torch.randn(3, 4)).sum().backward()
+    optimizer.step()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "in.pt")
+    with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*numbers 6 parameters"):
+        convert([{"replace_layer": "1 -> Linear(4, 4)"}], tmp_path / "in.pt")
+
+
+def test_readings_that_come_to_the_same_are_certain(tmp_path: Path) -> None:
+    """Which of the vectors it was does not matter where all of them stay."""
+    _, optimizer = trained(lambda m: SGD([m[1].weight, *m[4].parameters()], lr=0.1, momentum=0.9), tmp_path / "in.pt")
+    saved, plan = convert([{"replace_layer": "4 -> Linear(16, 5)"}], tmp_path / "in.pt")
+    assert saved["optimizer"]["param_groups"][0]["params"] == [0, 1, 2]
+    assert list(saved["optimizer"]["state"]) == [0]
+    assert same(saved["optimizer"]["state"][0].values(), optimizer.state_dict()["state"][0].values())
+    assert plan.remarks[-1] == ("optimizer: 1 parameters keep their state, that of 2 goes; new in it: 4.weight, 4.bias")
+
+
+def test_names_may_be_those_of_a_wrapped_model(tmp_path: Path) -> None:
+    """``SGD(ddp.named_parameters())``, and the state dict of ``ddp.module``."""
+    model = net()
+    optimizer = SGD(nn.DataParallel(model).named_parameters(), lr=0.1, momentum=0.9)
+    step(model, optimizer)
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "in.pt")
+    saved, _ = convert([{"filter": {"drop": "1"}}], tmp_path / "in.pt")
+    assert saved["optimizer"]["param_groups"][0]["param_names"] == ["0.weight", "0.bias", "4.weight", "4.bias"]
+    momentum = optimizer.state[model[4].weight]["momentum_buffer"]
+    assert torch.equal(saved["optimizer"]["state"][2]["momentum_buffer"], momentum)
+
+
+@pytest.mark.parametrize(("trained_name", "average"), [("model", "ema"), ("student", "teacher")])
+def test_the_optimizer_is_not_that_of_an_average(trained_name: str, average: str, tmp_path: Path) -> None:
+    """The average is operated on in its place: the model that is trained stays as it was, and so does its optimizer."""
+    model = net()
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    step(model, optimizer)
+    parts = {trained_name: model.state_dict(), average: net().state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(parts, tmp_path / "in.pt")
+    saved, plan = convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt", average)
+    assert saved["optimizer"]["param_groups"] == optimizer.state_dict()["param_groups"]
+    assert not [remark for remark in plan.remarks if remark.startswith("optimizer")]
+
+
+def test_an_average_in_the_place_of_the_model_takes_its_optimizer(tmp_path: Path) -> None:
+    trained(OPTIMIZERS["sgd"], tmp_path / "in.pt", ema=net().state_dict())
+    output = {"path": str(tmp_path / "out.pt"), "container": "keep", "entry": "model"}
+    source = {"checkpoint": {"path": str(tmp_path / "in.pt"), "entry": "ema"}}
+    surgery.run({"source": source, "steps": [{"filter": {"drop": "4"}}], "output": output})
+    saved = torch.load(tmp_path / "out.pt", weights_only=True)
+    assert len(saved["model"]) == 7
+    assert saved["optimizer"]["param_groups"][0]["params"] == [0, 1, 2, 3]
+
+
+def test_of_which_model_an_optimizer_is_may_be_uncertain(tmp_path: Path) -> None:
+    model = net()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    parts = {"policy": model.state_dict(), "reference": net().state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(parts, tmp_path / "in.pt")
+    with pytest.raises(surgery.SurgeryError, match=r"optimizer-state.*any of `policy`, `reference`"):
+        convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt", "policy")
 
 
 def test_the_optimizer_of_another_model_stays(tmp_path: Path) -> None:
