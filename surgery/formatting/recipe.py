@@ -121,8 +121,11 @@ class _Written:
 
 
 def _rule_blocks(document: Node | None) -> Iterator[Scalar]:
-    """The scalars that hold rules, in all steps of a recipe."""
+    """The scalars that hold rules, in all steps of a recipe and of what its tests make."""
     steps = document.get("steps") if isinstance(document, MapNode) else document
+    tests = document.get("tests") if isinstance(document, MapNode) else None
+    for node in _with_steps(tests) if tests is not None else ():
+        yield from _rule_blocks(node)
     for step in steps.items if isinstance(steps, ListNode) else ():
         for key, value in step.pairs if isinstance(step, MapNode) else ():
             cls = STEPS.get(str(key.value))
@@ -135,6 +138,17 @@ def _rule_blocks(document: Node | None) -> Iterator[Scalar]:
                 )
             elif isinstance(value, MapNode):
                 yield from _rule_blocks(value)
+
+
+def _with_steps(node: Node) -> Iterator[MapNode]:
+    """The mappings in a node that have `steps`."""
+    inner = node.items if isinstance(node, ListNode) else ()
+    if isinstance(node, MapNode):
+        if "steps" in node:
+            yield node
+        inner = tuple(value for _, value in node.pairs)
+    for one in inner:
+        yield from _with_steps(one)
 
 
 def _ordered(lines: list[_Line], document: MapNode) -> list[_Line]:

@@ -131,11 +131,12 @@ class _Trial:
 
 def _fits(diagnostic: Diagnostic, code: str, says: str | None, at: str | None) -> bool:
     words = "\n".join((diagnostic.message, *diagnostic.notes))
-    return (
-        diagnostic.code == code and (says is None or says in words) and (at is None or at in _marked(diagnostic.span))
-    )
+    return diagnostic.code == code and (says is None or says in words) and (at is None or _points(diagnostic.span, at))
 
 
-def _marked(span: Span | None) -> str:
-    """The words that a span marks."""
-    return span.excerpt[span.column - 1 : span.column - 1 + span.length] if span is not None else ""
+def _points(span: Span | None, words: str) -> bool:
+    """Whether a span marks some words, or their beginning."""
+    if span is None:
+        return False
+    begin = span.column - 1
+    return words in span.excerpt[begin : begin + span.length] or span.excerpt.startswith(words, begin)
