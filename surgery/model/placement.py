@@ -12,7 +12,7 @@ from surgery.model.offload import bring_in
 from surgery.model.skeleton import Skeleton
 from surgery.tensors.subject import Subject
 
-__all__ = ["module_devices", "place"]
+__all__ = ["computing", "module_devices", "place"]
 
 
 def place(model: nn.Module, subject: Subject, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
@@ -32,9 +32,7 @@ def place(model: nn.Module, subject: Subject, weights: Mapping[str, Tensor] | No
     devices = {key: entry.device or "cpu" for key, entry in subject.entries.items()}
     if set(devices.values()) <= {"cpu"}:
         return model
-    main = next((device for device in devices.values() if device not in ("cpu", "disk", "meta")), "cpu")
-    parts = module_devices(model, devices)
-    used = {path: main if device == "disk" else device for path, device in parts.items()}
+    used = module_devices(model, computing(devices))
     for path, module in Skeleton(model).modules.items():
         device = _device_at(path, used)
         for name in module._non_persistent_buffers_set:
@@ -49,8 +47,19 @@ def place(model: nn.Module, subject: Subject, weights: Mapping[str, Tensor] | No
     on_disk = [key for key, device in devices.items() if device == "disk"]
     if on_disk:
         assert weights is not None, "what is on the disk can be brought in"
-        bring_in(model, on_disk, weights, subject.offload.whole, main)
+        bring_in(model, on_disk, weights, subject.offload.whole, _main(devices))
     return model
+
+
+def computing(devices: Mapping[str, str]) -> dict[str, str]:
+    """Key -> the device where the tensor is when it is used: what is on the disk is brought to the main one."""
+    main = _main(devices)
+    return {key: main if device == "disk" else device for key, device in devices.items()}
+
+
+def _main(devices: Mapping[str, str]) -> str:
+    """The first device that is an accelerator; else the CPU."""
+    return next((device for device in devices.values() if device not in ("cpu", "disk", "meta")), "cpu")
 
 
 def _unplace(model: nn.Module) -> None:

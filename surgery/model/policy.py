@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from surgery.diagnostics import fail
-from surgery.model.whole import check_classes, is_whole
+from surgery.model.whole import REACHING_IN, check_classes, declared_whole, is_whole
 from surgery.ops.arithmetic import torch_dtype
 from surgery.tensors.device import is_device, numbered
 from surgery.tensors.dtype import DTYPES
@@ -30,7 +30,7 @@ def spread(
         policy: ``auto``, ``balanced`` or ``sequential``. What fits on no GPU goes to the CPU, then to the disk.
         max_memory: device -> bytes, or text such as ``10GB``; what is free, if it is left out. With it, the devices
             need not be there.
-        no_split: the names of classes whose modules stay whole.
+        no_split: the names of classes whose modules stay whole, beside those that the model itself names.
         disk: whether what fits nowhere may go to the disk.
 
     Raises:
@@ -41,7 +41,8 @@ def spread(
     assert subject.skeleton is not None
     model = subject.skeleton.module
     check_classes(model, no_split)
-    classes = sorted({type(part).__name__ for part in model.modules() if is_whole(part, no_split)})
+    whole = (*no_split, *declared_whole(model), *REACHING_IN)
+    classes = sorted({type(part).__name__ for part in model.modules() if is_whole(part, whole)})
     dtypes = {key: torch_dtype(e.spec.dtype.name) for key, e in subject.entries.items() if e.spec.dtype.name in DTYPES}
     options: dict[str, Any] = {"no_split_module_classes": classes, "special_dtypes": dtypes}
     wanted = _memory(max_memory)

@@ -10,10 +10,10 @@ from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.model.skeleton import Skeleton
 from surgery.suggest import did_you_mean
 
-__all__ = ["check_classes", "check_whole", "is_whole"]
+__all__ = ["REACHING_IN", "check_classes", "check_whole", "declared_whole", "is_whole"]
 
 #: classes whose `forward` takes the weights of layers inside without calling them, so that no hook of theirs runs
-_REACHING_IN = (
+REACHING_IN = (
     "MultiheadAttention",
     "TransformerEncoderLayer",
     "ShiftedWindowAttention",
@@ -23,6 +23,12 @@ _REACHING_IN = (
 def is_whole(module: nn.Module, names: Collection[str]) -> bool:
     """Whether a module is of one of these classes, or of one derived from them."""
     return any(base.__name__ in names for base in type(module).__mro__)
+
+
+def declared_whole(module: nn.Module) -> tuple[str, ...]:
+    """The classes that a model itself says are not to be split, as those of transformers do."""
+    declared = [getattr(part, "_no_split_modules", None) or () for part in module.modules()]
+    return tuple(sorted({name for names in declared for name in ([names] if isinstance(names, str) else names)}))
 
 
 def check_classes(module: nn.Module, names: Collection[str]) -> None:
@@ -45,8 +51,8 @@ def check_whole(skeleton: Skeleton, placed: Mapping[str, str], names: Collection
     Args:
         skeleton: the model.
         placed: key -> device.
-        names: classes whose modules have to be on one device. Those of torch that take the weights of layers inside
-            them without calling these have to be on the disk as a whole, or not at all.
+        names: classes whose modules have to be on one device, beside those of torch that take the weights of layers
+            inside them without calling these.
 
     Raises:
         SurgeryError: code ``device``; a module would be split.
@@ -54,13 +60,12 @@ def check_whole(skeleton: Skeleton, placed: Mapping[str, str], names: Collection
     check_classes(skeleton.module, names)
     found: list[Diagnostic] = []
     for path, module, devices in _modules_with_devices(skeleton, placed):
-        split = is_whole(module, names) or (is_whole(module, _REACHING_IN) and "disk" in devices)
-        if split and len(set(devices)) > 1:
+        if len(devices) > 1 and is_whole(module, (*names, *REACHING_IN)):
             message = f"`{path}`, a {type(module).__name__}, would be on {' and '.join(devices)}"
             found += fail("device", message, notes=("it stays whole: one rule for all of it",)).diagnostics
     if found:
         raise SurgeryError(found)
-    return (*names, *_REACHING_IN)
+    return (*names, *REACHING_IN)
 
 
 def _modules_with_devices(

@@ -47,6 +47,13 @@ class _Map(Kind):
 
     takes_mapping: ClassVar[bool] = False
 
+    def meant(self, word: str, value: Node) -> str | None:
+        """A rule, where a mapping from modules to devices was written, as accelerate has it."""
+        if not isinstance(value, Scalar) or value.value is None:
+            return None
+        device = f"cuda:{value.value}" if type(value.value) is int else value.value
+        return f'a rule is one text, with an arrow: "{word or "**"} -> {device}"'
+
     def read(self, node: Node, reader: Reader) -> Any:
         if isinstance(node, Scalar):
             value = reader.scalar(node)
@@ -90,6 +97,7 @@ class DeviceMap(Step):
     """
 
     example: ClassVar[str] = 'device_map: "features -> cuda:0 or cpu, ** -> cpu"'
+    keeps_tensors: ClassVar[bool] = True
 
     map: Any = main(_Map(), default=(), help="rules, or a policy: auto, balanced, sequential")
     policy: str | None = option(one_of(*_POLICIES), help="how accelerate spreads the model over the devices")
@@ -120,6 +128,7 @@ class DeviceMap(Step):
         if context.failed:
             return subject
         whole = self._whole(placed, subject)
+        self._warn_of_meetings(placed, subject, context)
         entries = {key: _placed(key, entry, *placed[key]) for key, entry in subject.entries.items()}
         folder = None if self.offload_dir is None else str(context.directory / self.offload_dir)
         return subject.replace(
@@ -159,11 +168,23 @@ class DeviceMap(Step):
 
     def _whole(self, placed: Mapping[str, _Place], subject: Subject) -> tuple[str, ...]:
         """The classes whose modules stay whole."""
-        if subject.skeleton is None or not (self.no_split or any(device == "disk" for device, _ in placed.values())):
+        if subject.skeleton is None:
             return ()
         from surgery.model.whole import check_whole
 
         return check_whole(subject.skeleton, {key: device for key, (device, _) in placed.items()}, self.no_split)
+
+    def _warn_of_meetings(self, placed: Mapping[str, _Place], subject: Subject, context: Context) -> None:
+        """Warn where tensors of two devices would meet, for which no hook is called."""
+        if subject.skeleton is None or len({device for device, _ in placed.values()}) < 2:
+            return
+        from surgery.model.meeting import meetings
+        from surgery.model.placement import computing
+
+        for meeting in meetings(subject.skeleton, computing({key: device for key, (device, _) in placed.items()})):
+            name = type(meeting.module).__name__
+            note = f"`no_split: [{name}]` keeps it on one device" if meeting.path else "one rule for both"
+            context.report("device", str(meeting), notes=("this fails when it runs", note), warning=True)
 
     def _device(self, rule: Rule, context: Context) -> str:
         """The first of a rule's devices that is there; else the first."""
