@@ -51,10 +51,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str):
-                raise fail("wrong-type", f"a key of a recipe is a text, not {key!r}")
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
+        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, os.PathLike):
@@ -64,6 +61,13 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         return value.item()
     raise fail("wrong-type", f"an object of type {type(value).__name__} cannot stand in a recipe")
+
+
+def _key(key: Any) -> str:
+    """A key as text; of a whole number its digits, as in accelerate's ``max_memory={0: "10GB"}``."""
+    if not isinstance(key, str) and type(key) is not int:
+        raise fail("wrong-type", f"a key of a recipe is a text, not {key!r}")
+    return str(key)
 
 
 def _mapping(value: Mapping[str, Any], indent: str) -> Iterator[str]:

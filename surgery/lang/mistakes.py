@@ -150,6 +150,7 @@ MISTAKES: tuple[Mistake, ...] = (
         r"[\w.\"'$]+", "arguments stand in brackets", "`chunk(dim=0)`", before=r"(?:via|\|)\s*[\w.]+", start="key"
     ),
     _mistake(r":?\w+", "a device has a kind and a number", "`cuda:0`", before=r"\w", start="device"),
+    _mistake(r"\d+", "a device has a kind and a number", "`cuda:0`", before=rf"{_ARROW}|\bor", start="device"),
     _mistake(r"[\w.\"'(\[$]+", "a comma is missing before `{word}`", where="comma"),
     _mistake(r"[\w.\"'(\[$-]+", "`=` is missing before `{word}`", "`eps=1e-3`", before=r"\w", start="set"),
     _mistake(r"[\w.\"']+", "`|` is missing before `{word}`", "operations are joined by `|`", before=r"\)", start="key"),

@@ -66,7 +66,13 @@ def test_other_libraries():
     assert math.isnan(plain(parse_document(emit([math.nan]), "x"))[0])
 
 
-@pytest.mark.parametrize("value", [object(), {1: "a"}, [{("a",): 1}], {"a": {3}}, b"bytes"])
+def test_a_whole_number_as_a_key_stands_for_its_digits():
+    assert plain(parse_document(emit({"max_memory": {0: "1GB", "cpu": "2GB"}}), "x")) == {
+        "max_memory": {"0": "1GB", "cpu": "2GB"}
+    }
+
+
+@pytest.mark.parametrize("value", [object(), {1.5: "a"}, {True: "a"}, [{("a",): 1}], {"a": {3}}, b"bytes"])
 def test_what_has_no_form(value):
     with pytest.raises(SurgeryError) as caught:
         emit({"key": value})
