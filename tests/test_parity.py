@@ -123,3 +123,18 @@ def test_hooks_are_gone_afterwards(twins):
     assert not any(module._forward_hooks for module in (*one.modules(), *other.modules()))
     assert len(outputs_of(one, values, "the model")) == 3
     assert torch.equal(*(seeded_inputs([((2, 4), None)], 1)[0] for _ in range(2)))
+
+
+class Renamed(Net):
+    """The same, with another name for its argument."""
+
+    def forward(self, other: torch.Tensor | None = None, hidden: torch.Tensor | None = None) -> dict[str, object]:
+        return super().forward(hidden)
+
+
+def test_inputs_are_keyword_arguments_where_they_have_names(twins, tmp_path):
+    model, reference = Renamed(), twins[1]
+    model.load_state_dict(reference.state_dict())
+    run(model, reference, tmp_path, input=[{"shape": [2, 4], "name": ["values", "hidden"]}])
+    with pytest.raises(surgery.SurgeryError, match="the result does not run on an input of"):
+        run(model, reference, tmp_path, input=[{"shape": [2, 4], "name": "values"}])

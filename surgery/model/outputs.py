@@ -34,17 +34,23 @@ def seeded_inputs(wanted: Iterable[tuple[tuple[int, ...], int | None]], seed: in
 
 
 def outputs_of(
-    model: nn.Module, values: Sequence[Tensor], called: str, span: Span | None = None, output: str | None = None
+    model: nn.Module,
+    values: Sequence[Tensor],
+    called: str,
+    span: Span | None = None,
+    output: str | None = None,
+    names: Sequence[str | None] = (),
 ) -> list[Tensor]:
     """The tensors that a model in evaluation mode gives for its inputs, nested containers flattened.
 
     Args:
         model: what is run.
-        values: its positional arguments.
+        values: its arguments.
         called: what messages call it.
         span: their place.
         output: what of the outputs is wanted: keys, names and indices joined by dots; None for all. An output that is
             one tensor has no parts, and is that.
+        names: those of the arguments; None, or none, for positional ones.
 
     Raises:
         SurgeryError: code ``check-failed``; the model does not take the inputs, or has no such output.
@@ -54,9 +60,12 @@ def outputs_of(
     parameter = next((p for p in floating if not p.is_meta), None)
     dtype = floating[0].dtype if floating else None
     placed = [_placed(value, parameter.device if parameter is not None else None, dtype) for value in values]
+    called_by = list(names) or [None] * len(placed)
+    positional = [value for name, value in zip(called_by, placed, strict=True) if name is None]
+    keywords = {name: value for name, value in zip(called_by, placed, strict=True) if name is not None}
     try:
         with torch.inference_mode():
-            given = model.eval()(*placed)
+            given = model.eval()(*positional, **keywords)
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]
         shapes = " and ".join(str(list(value.shape)) for value in values)
@@ -126,7 +135,11 @@ def distance(one: list[Tensor], other: list[Tensor]) -> float:
 
 
 def first_difference(
-    reference: nn.Module, result: nn.Module, values: Sequence[Tensor], tolerance: float
+    reference: nn.Module,
+    result: nn.Module,
+    values: Sequence[Tensor],
+    tolerance: float,
+    names: Sequence[str | None] = (),
 ) -> Difference | None:
     """The first module, in the order in which `result` finishes them, whose outputs differ by more than `tolerance`.
 
@@ -134,7 +147,7 @@ def first_difference(
     """
     expected: dict[_Call, list[Tensor]] = {}
     with _watched(reference, lambda call, output: expected.setdefault(call, [t.clone() for t in output])):
-        outputs_of(reference, values, "the reference")
+        outputs_of(reference, values, "the reference", names=names)
     found: list[Difference] = []
 
     def compare(call: _Call, output: list[Tensor]) -> None:
@@ -144,7 +157,7 @@ def first_difference(
                 found.append((call[0], off))
 
     with _watched(result, compare):
-        outputs_of(result, values, "the result")
+        outputs_of(result, values, "the result", names=names)
     return found[0] if found else None
 
 

@@ -57,16 +57,17 @@ class ParityCheck:
         reference = assemble(self.reference, materialise(self.reference.entries)).eval()
         result = self._result(tensors, weights).eval()
         one, other = self._part(reference, 0), self._part(result, 1)
-        names = _both(wanted.output)
-        expected = outputs_of(one, values, "the reference", self.span, names[0])
-        off = distance(expected, outputs_of(other, values, "the result", self.span, names[1]))
+        outputs = _both(wanted.output)
+        names = list(zip(*(_both(drawn.name) for drawn in wanted.input), strict=True)) or [(), ()]
+        expected = outputs_of(one, values, "the reference", self.span, outputs[0], names[0])
+        off = distance(expected, outputs_of(other, values, "the result", self.span, outputs[1], names[1]))
         if off <= wanted.tolerance:
             return
         name = wanted.like.describe()
         notes = [f"relative to the largest value; `tolerance` is {wanted.tolerance:.2g}"]
         if wanted.into is None:
             # modules of other implementations are others, whatever they are called
-            first = first_difference(one, other, values, wanted.tolerance)
+            first = first_difference(one, other, values, wanted.tolerance, names[0])
             where = f"`{first[0]}` is the first module that differs, by {first[1]:.2g}" if first else None
             notes.insert(0, where or "no module differs")
         message = f"the outputs of the result are not those of {name}: they differ by {off:.2g}"
@@ -97,7 +98,7 @@ class ParityCheck:
 
 
 def _both(names: tuple[str | None, ...] | None) -> tuple[str | None, str | None]:
-    """The names of an output of the reference and of the result; one name is both's."""
+    """The names of an input or output of the reference and of the result; one name is both's."""
     if not names:
         return None, None
     return names[0], names[-1]

@@ -53,7 +53,7 @@ class Parity:
             SurgeryError: code ``check-failed``; the two cannot be compared.
         """
         name = self.like.describe()
-        if OPEN in (self.output, self.module):
+        if OPEN in (self.output, self.module, *(drawn.name for drawn in self.input)):
             raise fail("parameter", "what is compared is a parameter without a value", span)
         if reference.skeleton is None:
             note = "a checkpoint has tensors and no modules: `like: {torchvision: …}`"

@@ -15,11 +15,38 @@ __all__ = ["Drawn", "inputs", "parts"]
 
 
 @dataclass(frozen=True, slots=True)
+class _Parts(Kind):
+    """A name inside the reference; or a list of two, of the reference and of the result, null being the whole."""
+
+    def read(self, node: Node, reader: Reader) -> Any:
+        items = reader.items(node)
+        values = [reader.scalar(item) if isinstance(item, Scalar) else item for item in items]
+        if OPEN in values:
+            return OPEN
+        names = [str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values]
+        if len(names) > 2 or not names or not all(name is None or (isinstance(name, str) and name) for name in names):
+            what = describe(node if isinstance(node, ListNode) else values[0])
+            note = "such as `logits`, or `[last_hidden_state, 0]` for the reference and the result"
+            reader.report("wrong-type", f"a name, or a list of two, stands here, not {what}", node.span, (note,))
+            return None
+        return tuple(names)
+
+    def schema(self) -> dict[str, Any]:
+        name = {"type": ["string", "integer", "null"]}
+        return {"anyOf": [name, {"type": "array", "items": name, "maxItems": 2}]}
+
+
+#: a part of the reference, and one of the result
+parts = _Parts()
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """An input of a model: normally distributed, or integers from 0 to below `below`, such as tokens."""
 
     shape: tuple[int, ...] = option(list_of(integer), default=REQUIRED, help="its shape, batch included")
     below: int | None = option(integer, help="integers below this, in the place of normally distributed values")
+    name: Any = option(parts, help="the keyword argument that it is, of both models or of each: `[input_ids, text]`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +73,5 @@ class _Inputs(Kind):
         return {"anyOf": [one, {"type": "array", "items": one}]}
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts(Kind):
-    """A name inside the reference; or a list of two, of the reference and of the result, null being the whole."""
-
-    def read(self, node: Node, reader: Reader) -> Any:
-        items = reader.items(node)
-        values = [reader.scalar(item) if isinstance(item, Scalar) else item for item in items]
-        if OPEN in values:
-            return OPEN
-        names = [str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values]
-        if len(names) > 2 or not names or not all(name is None or (isinstance(name, str) and name) for name in names):
-            what = describe(node if isinstance(node, ListNode) else values[0])
-            note = "such as `logits`, or `[last_hidden_state, 0]` for the reference and the result"
-            reader.report("wrong-type", f"a name, or a list of two, stands here, not {what}", node.span, (note,))
-            return None
-        return tuple(names)
-
-    def schema(self) -> dict[str, Any]:
-        name = {"type": ["string", "integer", "null"]}
-        return {"anyOf": [name, {"type": "array", "items": name, "maxItems": 2}]}
-
-
-#: the inputs of a model, one for each positional argument
+#: the inputs of a model, one for each argument
 inputs = _Inputs()
-#: a part of the reference, and one of the result
-parts = _Parts()
