@@ -21,7 +21,7 @@ from surgery.diagnostics import Span, SurgeryError, escape, fail
 from surgery.suggest import did_you_mean
 from surgery.tensors.spec import format_bytes, parse_bytes
 
-__all__ = ["NAMES", "Limits", "about", "exceeded", "limit_note", "limited", "limits", "shown_limit"]
+__all__ = ["NAMES", "Limits", "about", "exceeded", "in_force", "limit_note", "limited", "limits", "shown_limit"]
 
 _KILO, _MEGA, _GIGA, _TERA, _PETA = 10**3, 10**6, 10**9, 10**12, 10**15
 
@@ -84,7 +84,14 @@ def limited(values: Mapping[str, Any]) -> Iterator[None]:
         SurgeryError: ``usage``: there is no such limit, or no such value for it.
     """
     changed = {name: _value(name, value) for name, value in values.items()}
-    token = _IN_FORCE.set(dataclasses.replace(limits(), **changed))
+    with in_force(dataclasses.replace(limits(), **changed)):
+        yield
+
+
+@contextmanager
+def in_force(values: Limits) -> Iterator[None]:
+    """Put these limits in force for a while."""
+    token = _IN_FORCE.set(values)
     try:
         yield
     finally:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import Diagnostic
+from surgery.limits import Limits, in_force, limits
 from surgery.planning.context import Drop, Opened, RunCheck
 from surgery.tensors.spec import Spec
 from surgery.tensors.state import FileState
@@ -29,7 +31,7 @@ class Cost:
     peak: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """A recipe applied to its sources, tensor by tensor, before any tensor data is read.
 
@@ -41,7 +43,6 @@ class Plan:
         drops: source tensors that do not reach the result, and what took them away.
         modules: what steps did to modules: layers replaced, attributes set.
         outputs: what will be written, and how.
-        cost: bytes read, bytes written, peak memory.
         warnings: what is worth a look, and no error.
         remarks: facts worth telling, such as ties.
         files: every file that was opened, as it was then.
@@ -49,6 +50,7 @@ class Plan:
         allow: the permissions that the caller gave.
         given: whether the caller gave objects, which it may change afterwards.
         run_checks: what the tensors of the result are checked for before anything is written.
+        limits: those that were in force, and are when it is carried out.
     """
 
     recipe: Recipe
@@ -58,7 +60,6 @@ class Plan:
     drops: tuple[Drop, ...] = ()
     modules: tuple[Touch, ...] = ()
     outputs: tuple[Output, ...] = ()
-    cost: Cost = Cost(0, 0, 0)
     warnings: tuple[Diagnostic, ...] = ()
     remarks: tuple[str, ...] = ()
     files: Mapping[str, FileState] = field(default_factory=dict)
@@ -66,6 +67,19 @@ class Plan:
     allow: frozenset[str] = frozenset()
     given: bool = False
     run_checks: tuple[RunCheck, ...] = ()
+    limits: Limits = field(default_factory=limits)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Bytes read, bytes written, peak memory. Files are laid out for it, which a run need not do twice.
+
+        Raises:
+            SurgeryError: something of the result does not fit into a file of its format.
+        """
+        from surgery.cost import cost_of
+
+        with in_force(self.limits):
+            return cost_of(self)
 
     def execute(self, progress: Progress | None = None, *, digest: bool = False) -> Result:
         """Carry the plan out: write its outputs, if it has any.
@@ -80,7 +94,8 @@ class Plan:
         """
         from surgery.result import carry_out
 
-        return carry_out(self, progress, digest=digest)
+        with in_force(self.limits):
+            return carry_out(self, progress, digest=digest)
 
     def __repr__(self) -> str:
         from surgery.report.plan import plan_text

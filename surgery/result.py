@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from surgery.changes import refuse_changes
 from surgery.diagnostics import fail
 from surgery.garbage import without_collection
+from surgery.limits import in_force
 from surgery.tensors.expr import Held, Stored, Strided, leaves
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Result:
         if self._model is None:
             from surgery.model.assemble import assemble
 
-            self._model = assemble(self.plan.subject, self._materialised(), self._weights)
+            with in_force(self.plan.limits):
+                self._model = assemble(self.plan.subject, self._materialised(), self._weights)
         return self._model
 
     @property
@@ -99,8 +101,9 @@ class Result:
             entries = self.plan.subject.entries
             self._refuse_overwritten()
             refuse_absent(entries.values())
-            self._weights = self._offloaded()
-            self._tensors = materialise(_without_disk(entries), states=self.plan.files)
+            with in_force(self.plan.limits):
+                self._weights = self._offloaded()
+                self._tensors = materialise(_without_disk(entries), states=self.plan.files)
         return self._tensors
 
     def _offloaded(self) -> Mapping[str, Tensor] | None:

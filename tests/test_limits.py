@@ -260,3 +260,22 @@ def test_a_zip_of_many_entries() -> None:
     Path("a.pt").write_bytes(raw.getvalue())
     with limited({"entries": 1}):
         read("a.pt")
+
+
+def test_a_run_is_under_the_limits_of_its_plan(tmp_path: Path) -> None:
+    """The rest of this checkpoint lies deeper than the limit: it is flattened again when it is written."""
+    tree: Any = 1
+    for _ in range(220):
+        tree = {"a": tree}
+    torch.save({"model": {"w": torch.ones(2)}, "rest": tree}, tmp_path / "in.pt")
+    recipe = surgery.load(
+        {
+            "source": {"checkpoint": {"path": str(tmp_path / "in.pt"), "entry": "model"}},
+            "output": {"path": str(tmp_path / "out") + "/", "format": "dcp", "container": "keep"},
+        }
+    )
+    with pytest.raises(surgery.SurgeryError, match="too-large"):
+        recipe.plan()
+    plan = recipe.plan(limits={"depth": 300})
+    assert plan.cost.written
+    assert plan.execute().written

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from surgery.cli.session import Session
@@ -18,12 +18,12 @@ _EVERY = 0.1
 
 
 @contextmanager
-def progress_on_terminal(total: int, session: Session) -> Iterator[Progress | None]:
-    """What counts written bytes of `total`; None where nobody watches."""
+def progress_on_terminal(total: Callable[[], int], session: Session) -> Iterator[Progress | None]:
+    """What counts written bytes; None where nobody watches. `total` is asked only where somebody does: it takes time."""
     if session.quiet or not sys.stderr.isatty():
         yield None
         return
-    bar = _Bar(total)
+    bar = _Bar(total())
     try:
         yield bar.advance
     finally:

@@ -63,7 +63,7 @@ def execute(plan: Plan, *, digest: bool = False) -> None:
     current.complain([warning for warning in plan.warnings if warning.code != "output-exists"])
     from surgery.cli.progress import progress_on_terminal
 
-    with progress_on_terminal(plan.cost.written, current) as progress:
+    with progress_on_terminal(lambda: plan.cost.written, current) as progress:
         result = plan.execute(progress, digest=digest)
     if current.json:
         from surgery.report.json import result_document

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 
 from surgery.engine.evaluation import nodes
 from surgery.engine.leaves import reach
@@ -12,47 +10,11 @@ from surgery.engine.pool import BUDGET, workers
 from surgery.engine.scratch import STEP
 from surgery.engine.tasks import tasks_in_memory, tasks_of
 from surgery.engine.window import WINDOW
-from surgery.plan import Cost, Plan
+from surgery.plan import Cost
 from surgery.sinks.layout import Layout
-from surgery.sinks.offload import offloading_of
-from surgery.sinks.target import targets_of
-from surgery.tensors.expr import Held, Stored, Strided, TensorExpr
-from surgery.tensors.subject import Subject
+from surgery.tensors.expr import Stored, Strided, TensorExpr
 
-__all__ = ["cost_in_memory", "cost_of", "cost_of_layouts"]
-
-
-def cost_of(plan: Plan, provenance: str = "") -> Cost:
-    """The cost of a plan: of writing its outputs with a record, or, where it has none, of a result in memory.
-
-    What readers had to unpack into memory is there as long as the plan; what the caller gave is the caller's.
-    """
-    if plan.outputs:
-        targets = targets_of(plan.outputs, Path(plan.recipe.directory), provenance)
-        cost = cost_of_layouts([t.sink.layout(plan.subject, t.request, blank) for t in targets])
-    else:
-        cost = _cost_of_result(plan.subject)
-    return dataclasses.replace(cost, peak=cost.peak + _unpacked(plan))
-
-
-def _unpacked(plan: Plan) -> int:
-    """Bytes of arrays that stand in a source compressed, or as text."""
-    arrays = {expr for opened in plan.opened if opened.checkpoint for expr in opened.checkpoint.traits}
-    return sum(expr.spec.nbytes for expr in arrays if isinstance(expr, Held))
-
-
-def _cost_of_result(subject: Subject) -> Cost:
-    """The cost of a result in memory; what stays on the disk is written before the rest is read."""
-    made = {id(e.expr): e for e in subject.entries.values() if e.device not in ("disk", "meta")}
-    passing = [entry.expr for entry in made.values() if entry.device is not None]
-    cost = cost_in_memory([entry.expr for entry in made.values()], passing)
-    if all(entry.device != "disk" for entry in subject.entries.values()):
-        return cost
-    found = offloading_of(subject)
-    if found.target is None:
-        return cost
-    first = cost_of_layouts([found.target.sink.layout(found.written, found.target.request, blank)])
-    return Cost(first.read + cost.read, first.written, max(first.peak, cost.peak))
+__all__ = ["blank", "cost_in_memory", "cost_of_layouts"]
 
 
 def blank(expr: TensorExpr) -> bytes:

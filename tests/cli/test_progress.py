@@ -12,22 +12,26 @@ class Terminal(io.StringIO):
         return True
 
 
+def _nobody_asks() -> int:
+    raise AssertionError("it takes time")
+
+
 def test_nobody_watches_a_file(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with progress_on_terminal(10, Session()) as found:
+    with progress_on_terminal(_nobody_asks, Session()) as found:
         assert found is None
 
 
 def test_quiet(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with progress_on_terminal(10, Session(quiet=True)) as found:
+    with progress_on_terminal(_nobody_asks, Session(quiet=True)) as found:
         assert found is None
 
 
 def test_a_line_that_goes_when_the_work_is_done(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress_on_terminal(4_000_000, Session()) as advance:
+    with progress_on_terminal(lambda: 4_000_000, Session()) as advance:
         assert advance is not None
         advance(1_000_000)
     lines = terminal.getvalue().split("\r\x1b[K")
