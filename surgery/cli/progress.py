@@ -19,7 +19,7 @@ _EVERY = 0.1
 
 @contextmanager
 def progress_on_terminal(total: Callable[[], int], session: Session) -> Iterator[Progress | None]:
-    """What counts written bytes; None where nobody watches. `total` is asked only where somebody does: it takes time."""
+    """What counts written bytes; None where nobody watches. `total`, which takes time, is asked where somebody does."""
     if session.quiet or not sys.stderr.isatty():
         yield None
         return
