@@ -70,9 +70,8 @@ class _Specs(Kind):
     def read(self, node: Node, reader: Reader) -> Mapping[str, Spec] | None:
         if not isinstance(node, MapNode):
             note = "such as `{fc.weight: [10, 512], fc.bias: [10]}`"
-            reader.report(
-                "wrong-type", f"keys with shapes stand here, not {describe(_plain(node))}", node.span, (note,)
-            )
+            given = describe(_plain(node))
+            reader.report("wrong-type", f"keys with shapes stand here, not {given}", node.span, (note,))
             return None
         found: dict[str, Spec] = {}
         for key, value in node.pairs:
@@ -82,7 +81,7 @@ class _Specs(Kind):
                 reader.report("wrong-type", f"`{pattern}` stands for more than {limits().tensors} keys", key.span)
                 continue
             for name in expanded(pattern):
-                if name in found or not name or "" in name.split("."):
+                if name in found or "" in name.split("."):
                     why = "stands here twice" if name in found else "is no key"
                     reader.report("wrong-type", f"`{name}` {why}", key.span)
                     break
@@ -91,51 +90,53 @@ class _Specs(Kind):
         return found
 
     def _spec(self, node: Node, reader: Reader) -> Spec | None:
-        dtype = "float32"
-        shape: Node | None = node
-        if isinstance(node, MapNode):
-            for key, value in node.pairs:
-                if key.value not in ("shape", "dtype"):
-                    reader.unknown_word(str(key.value), key, ("shape", "dtype"))
-                elif key.value == "dtype":
-                    dtype = self._dtype(value, reader)
-            shape = node.get("shape")
+        if not isinstance(node, MapNode):
+            return self._shaped(node, "float32", reader)
+        for key, _ in node.pairs:
+            if key.value not in ("shape", "dtype"):
+                reader.unknown_word(str(key.value), key, ("shape", "dtype"))
+                return None
+        shape, dtype = node.get("shape"), node.get("dtype")
         if shape is None:
             reader.report("missing-word", "`shape` is missing here", node.span)
             return None
-        sizes = (
-            [reader.scalar(i) for i in shape.items if isinstance(i, Scalar)] if isinstance(shape, ListNode) else None
-        )
-        if sizes is None or len(sizes) < len(shape.items) or not all(_is_size(size) for size in sizes):  # type: ignore[attr-defined]
-            reader.report(
-                "wrong-type", f"a shape stands here, not {describe(_plain(shape))}", shape.span, ("`[10, 512]`",)
-            )
+        return self._shaped(shape, self._dtype(dtype, reader) if dtype is not None else "float32", reader)
+
+    def _shaped(self, node: Node, dtype: str, reader: Reader) -> Spec | None:
+        sizes = [_size(item, reader) for item in node.items] if isinstance(node, ListNode) else [None]
+        if any(size is None for size in sizes):
+            what = "sizes are integers, none below 0" if isinstance(node, ListNode) else "a shape stands here"
+            given = "" if isinstance(node, ListNode) else f", not {describe(_plain(node))}"
+            reader.report("wrong-type", f"{what}{given}", node.span, ("such as `[10, 512]`",))
             return None
-        return Spec(tuple(0 if size is OPEN else size for size in sizes), DTYPES[dtype])
+        return Spec(tuple(size for size in sizes if size is not None), DTYPES[dtype])
 
     def _dtype(self, node: Node, reader: Reader) -> str:
         word = reader.scalar(node) if isinstance(node, Scalar) else node
-        if isinstance(word, str) and word in DTYPES:
-            return word
+        if word is OPEN or (isinstance(word, str) and word in DTYPES):
+            return "float32" if word is OPEN else str(word)
         meant = dtype_called(word) if isinstance(word, str) else None
-        near = (
-            f"did you mean `{meant}`?" if meant else did_you_mean(str(word), DTYPES) if isinstance(word, str) else None
-        )
-        if word is not OPEN:
-            reader.report(
-                "wrong-type", f"a dtype stands here, not {describe(_plain(node))}", node.span, (near,) if near else ()
-            )
+        near = f"did you mean `{meant}`?" if meant else did_you_mean(str(_plain(node)), DTYPES)
+        given = describe(_plain(node))
+        reader.report("wrong-type", f"a dtype stands here, not {given}", node.span, (near,) if near else ())
         return "float32"
 
     def schema(self) -> dict[str, Any]:
-        dtypes = {"type": "string", "enum": list(DTYPES)}
-        spec = {"type": "object", "properties": {"shape": _SHAPE, "dtype": dtypes}, "additionalProperties": False}
-        either = {"if": {"type": "object"}, "then": {**spec, "required": ["shape"]}, "else": _SHAPE}
+        words = {
+            "shape": {"description": "the shape", **_SHAPE},
+            "dtype": {"description": "the dtype; float32 if left out", "type": "string", "enum": list(DTYPES)},
+        }
+        spec = {"type": "object", "properties": words, "additionalProperties": False, "required": ["shape"]}
+        either = {"if": {"type": "object"}, "then": spec, "else": _SHAPE}
         return {"type": "object", "additionalProperties": either}
 
 
-def _is_size(size: Any) -> bool:
-    return size is OPEN or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
+def _size(node: Node, reader: Reader) -> int | None:
+    """A size; 0 where it depends on a parameter, None where it is none."""
+    value = reader.scalar(node) if isinstance(node, Scalar) else None
+    if value is OPEN:
+        return 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _plain(node: Node) -> Any:

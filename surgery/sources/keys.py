@@ -49,7 +49,7 @@ class Keys(Source):
     is a shape with a dtype other than float32. Values are drawn from the recipe's seed and the key.
     """
 
-    example: ClassVar[str] = "{keys: {'layers.(0..1).(q|k|v)_proj.weight': [8, 8], norm.weight: [8]}}"
+    example: ClassVar[str] = "{keys: {'layers.(0..1).fc.weight': [8, 8]}}"
 
     keys: Any = main(specs)
 

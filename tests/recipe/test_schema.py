@@ -60,7 +60,8 @@ def test_the_example_of_a_source_is_valid(name, validator):
         "sources: {a: {checkpoint: {path: a.pth, entry: model}}}",
         "source: model.pth",
         "sources: {a: a.pth, b: $b}",
-        "tests: {anything: [1, {a: b}]}",
+        "tests: [{name: a, files: {a.pth: {keys: {w: [1, 2]}}}, expect: {keys: {w: {shape: [], dtype: int8}}}}]",
+        "tests: [{name: a, source: {source: {keys: {w: []}}, steps: [{mode: eval}]}, error: {code: yaml, at: x}}]",
     ],
 )
 def test_right_recipes(text, validator):
