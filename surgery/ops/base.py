@@ -120,6 +120,18 @@ class Op:
         """The results as byte ranges of the same files, or None where bytes have to be computed."""
         return None
 
+    def in_order(self, inputs: tuple[Spec, ...]) -> bool:
+        """Whether the bytes of the one result are those of the inputs, one after the other."""
+        return False
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        """What the `rows` of the results (indices of the first dimension) follow from, by this same operation.
+
+        For each input its rows, None for all of it, an empty range for none of it; bit for bit, and whichever rows
+        they are. None where the results have to be computed whole.
+        """
+        return None
+
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         """The operation that makes `inputs` of `outputs` again, bit for bit; None where there is none."""
         return None

@@ -9,7 +9,7 @@ from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, torch_dtype
 from surgery.ops.base import Op
 from surgery.ops.casts import CastKernel, castable
-from surgery.ops.checks import single
+from surgery.ops.checks import same_rows, single
 from surgery.ops.ways import Elementwise, Views, Way
 from surgery.tensors.dtype import DType, casts_exactly
 from surgery.tensors.expr import Stored
@@ -55,6 +55,9 @@ class Cast(Op):
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return (relabel(inputs[0], inputs[0].spec),) if inputs[0].spec.dtype == self.dtype else None
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows)
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         return Cast(inputs[0].dtype) if casts_exactly(inputs[0].dtype, self.dtype) else None

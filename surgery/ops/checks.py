@@ -11,11 +11,13 @@ __all__ = [
     "FLOATS",
     "INTEGERS",
     "broadcast",
+    "broadcast_rows",
     "computable",
     "dimension",
     "one_result",
     "positive",
     "same_dtype",
+    "same_rows",
     "several",
     "shapes",
     "single",
@@ -98,3 +100,19 @@ def broadcast(op: Op, inputs: tuple[Spec, ...]) -> Spec:
         if all(len(column) <= 1 for column in columns):
             return Spec(tuple(column.pop() if column else 1 for column in columns), dtype)
     raise OpError(f"`{op.name}` wants equal shapes, or sizes of 1 where they differ, not {shapes(inputs)}")
+
+
+def same_rows(inputs: tuple[Spec, ...], rows: range, *dims: int) -> tuple[range, ...] | None:
+    """The same rows of every input, for an operation on the dimensions `dims`; None where one of them is the first."""
+    count = len(inputs[0].shape) if inputs else 0
+    if not count or any(dim % count == 0 for dim in dims):
+        return None
+    return (rows,) * len(inputs)
+
+
+def broadcast_rows(inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+    """The same rows of every input but those that have one row for all."""
+    if not inputs or not inputs[0].shape:
+        return None
+    total = max(spec.shape[0] for spec in inputs)
+    return tuple(None if spec.shape[0] < total else rows for spec in inputs)

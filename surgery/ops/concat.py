@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import dimension, one_result, same_dtype, several, shapes
+from surgery.ops.checks import dimension, one_result, same_dtype, same_rows, several, shapes
 from surgery.ops.ways import Assembly, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import interleave
@@ -73,6 +73,20 @@ class Concat(Op):
         (spec,) = self.infer(tuple(stored.spec for stored in inputs), outputs)
         joined = interleave(inputs, self.dim % len(spec.shape), spec)
         return None if joined is None else (joined,)
+
+    def in_order(self, inputs: tuple[Spec, ...]) -> bool:
+        return set(inputs[0].shape[: dimension(self, self.dim, inputs[0])]) <= {1}
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        if dimension(self, self.dim, inputs[0]):
+            return same_rows(inputs, rows)
+        found: list[range] = []
+        start = 0
+        for spec in inputs:
+            count = spec.shape[0]
+            found.append(range(max(rows.start - start, 0), min(max(rows.stop - start, 0), count)))
+            start += count
+        return tuple(found)
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         from surgery.ops.chunk import Chunk

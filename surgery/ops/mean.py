@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, widened
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import COMPLEX, FLOATS, INTEGERS, broadcast, computable, one_result, several
+from surgery.ops.checks import COMPLEX, FLOATS, INTEGERS, broadcast, broadcast_rows, computable, one_result, several
 from surgery.tensors.spec import Spec
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class Mean(Op):
         computable(self, inputs[0], FLOATS | COMPLEX | INTEGERS | {"bool"})
         return (broadcast(self, inputs),)
 
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return broadcast_rows(inputs, rows)
+
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         first = inputs[0]
         if not (first.is_floating_point() or first.is_complex()):
@@ -83,6 +86,9 @@ class Sum(Op):
         one_result(self, outputs)
         computable(self, inputs[0], FLOATS | COMPLEX | INTEGERS)
         return (broadcast(self, inputs),)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return broadcast_rows(inputs, rows)
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         first = inputs[0]

@@ -10,7 +10,7 @@ from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, widened
 from surgery.ops.base import Op, OpError
 from surgery.ops.casts import constant, everywhere
-from surgery.ops.checks import COMPLEX, FLOATS, computable, dimension, single
+from surgery.ops.checks import COMPLEX, FLOATS, computable, dimension, same_rows, single
 from surgery.ops.scale import holds
 from surgery.ops.slice import Slice
 from surgery.ops.ways import Assembly, Way, along
@@ -89,6 +89,10 @@ class Pad(Op):
             yield rest, everywhere(made(), rest)
 
         return Assembly(pieces)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        # a sum may be rounded otherwise in a tensor of another size
+        return same_rows(inputs, rows, self.dim) if self.fill != "mean" else None
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         size = inputs[0].shape[self.dim]

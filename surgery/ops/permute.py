@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import dimension, single
+from surgery.ops.checks import dimension, same_rows, single
 from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
@@ -52,6 +52,9 @@ class Transpose(Op):
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return _reordered(self, inputs[0], self._order(inputs[0].spec))
 
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.a, self.b)
+
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return self
 
@@ -94,6 +97,9 @@ class Permute(Op):
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return _reordered(self, inputs[0], self._order(inputs[0].spec))
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return (rows,) if self._order(inputs[0])[:1] == [0] else None
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         order = self._order(inputs[0])

@@ -9,7 +9,7 @@ from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, widened
 from surgery.ops.base import Op, OpError
 from surgery.ops.checks import FLOATS, INTEGERS, computable, single
-from surgery.ops.patterns import arranged, backward, check, solve
+from surgery.ops.patterns import Solved, arranged, backward, check, solve
 from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
@@ -17,6 +17,13 @@ from surgery.tensors.spec import Spec, format_shape
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def _rows(solved: Solved, axes: tuple[tuple[str, int], ...], rows: range) -> tuple[range] | None:
+    """The same rows, where the first dimension is one axis, whose size is not given, and stays the first."""
+    left, right = solved.left[:1], solved.right[:1]
+    stays = bool(left) and left == right and len(left[0]) == 1 and left[0][0] not in dict(axes)
+    return (rows,) if stays else None
 
 
 @OPS.register("rearrange")
@@ -56,6 +63,12 @@ class Rearrange(Op):
         spec = inputs[0].spec
         solved = solve("rearrange", self.pattern, self.axes, spec.shape)
         return (relabel(inputs[0], Spec(solved.shape, spec.dtype)),) if solved.keeps_order else None
+
+    def in_order(self, inputs: tuple[Spec, ...]) -> bool:
+        return solve("rearrange", self.pattern, self.axes, inputs[0].shape).keeps_order
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return _rows(solve("rearrange", self.pattern, self.axes, inputs[0].shape), self.axes, rows)
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         solved = solve("rearrange", self.pattern, self.axes, inputs[0].shape)
@@ -97,6 +110,9 @@ class Repeat(Op):
     def without_torch(self, inputs: tuple[Spec, ...], outputs: int) -> Way:
         solved = solve("repeat", self.pattern, self.axes, inputs[0].shape)
         return Views(lambda array: [arranged(array, solved)])
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return _rows(solve("repeat", self.pattern, self.axes, inputs[0].shape), self.axes, rows)
 
 
 @OPS.register("reduce")

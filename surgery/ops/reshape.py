@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import dimension, single
+from surgery.ops.checks import dimension, same_rows, single
 from surgery.ops.ways import Views, Way
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import relabel
@@ -33,6 +33,9 @@ class _View(Op):
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return (relabel(inputs[0], self.infer((inputs[0].spec,), outputs)[0]),)
+
+    def in_order(self, inputs: tuple[Spec, ...]) -> bool:
+        return True
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return Reshape(inputs[0].shape)
@@ -103,6 +106,9 @@ class Flatten(_View):
         shape = (*spec.shape[:start], prod(spec.shape[start : end + 1]), *spec.shape[end + 1 :])
         return (Spec(shape, spec.dtype),)
 
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.start)
+
 
 @OPS.register("squeeze")
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,9 @@ class Squeeze(_View):
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return Unsqueeze(self.dim)
 
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.dim)
+
 
 @OPS.register("unsqueeze")
 @dataclass(frozen=True, slots=True)
@@ -153,3 +162,6 @@ class Unsqueeze(_View):
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return Squeeze(self.dim)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return (rows,) if inputs[0].shape and dimension(self, self.dim, inputs[0], new=True) else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from surgery.ops import OPS
 from surgery.ops.arithmetic import convert, widened
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import COMPLEX, FLOATS, INTEGERS, computable, single
+from surgery.ops.checks import COMPLEX, FLOATS, INTEGERS, computable, same_rows, single
 from surgery.tensors.spec import Spec
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class Scale(Op):
         spec = single(self, inputs, outputs)
         computable(self, spec, FLOATS | COMPLEX)
         return (spec,)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows)
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return [convert(self.name, widened(inputs[0]) * self.factor, inputs[0].dtype)]
@@ -70,6 +73,9 @@ class Clamp(Op):
             if value is not None:
                 holds(self, spec, value, argument)
         return (spec,)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows)
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return [inputs[0].clamp(self.min, self.max)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import dimension, single
+from surgery.ops.checks import dimension, same_rows, single
 from surgery.ops.ways import Assembly, Views, Way, along
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import parts, runs_of
@@ -79,6 +79,9 @@ class Select(Op):
         part = parts(inputs[0], dim, places, self.infer((inputs[0].spec,), outputs)[0])
         return None if part is None else (part,)
 
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.dim)
+
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         dim, places = self._places(inputs[0])
         if len(set(places)) < inputs[0].shape[dim]:
@@ -120,6 +123,9 @@ class Flip(Op):
         dim = dimension(self, self.dim, spec)
         part = parts(inputs[0], dim, range(spec.shape[dim] - 1, -1, -1), spec)
         return None if part is None else (part,)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.dim)
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return self

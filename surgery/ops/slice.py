@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import dimension, positive, single
+from surgery.ops.checks import dimension, positive, same_rows, single
 from surgery.ops.ways import Views, Way, along
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import parts
@@ -73,3 +73,6 @@ class Slice(Op):
         dim, indices = self._indices(inputs[0].spec)
         part = parts(inputs[0], dim, indices, self.infer((inputs[0].spec,), outputs)[0])
         return None if part is None else (part,)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.dim)

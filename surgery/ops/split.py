@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import dimension, single
+from surgery.ops.checks import dimension, same_rows, single
 from surgery.ops.concat import Concat
 from surgery.ops.ways import Views, Way, along
 from surgery.tensors.expr import Stored
@@ -63,6 +63,9 @@ class Split(Op):
 
     def rearrange(self, inputs: tuple[Stored, ...], outputs: int) -> tuple[Stored, ...] | None:
         return cut_up(inputs[0], self.dim, self.infer((inputs[0].spec,), outputs))
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.dim)
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return Concat(dim=self.dim)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from surgery.ops import OPS
 from surgery.ops.base import Op, OpError
-from surgery.ops.checks import dimension, one_result, same_dtype, several, shapes, single
+from surgery.ops.checks import dimension, one_result, same_dtype, same_rows, several, shapes, single
 from surgery.ops.ways import Assembly, Views, Way, along
 from surgery.tensors.expr import Stored
 from surgery.tensors.ranges import interleave, parts
@@ -57,6 +57,14 @@ class Stack(Op):
         joined = interleave(inputs, self.dim % len(spec.shape), spec)
         return None if joined is None else (joined,)
 
+    def in_order(self, inputs: tuple[Spec, ...]) -> bool:
+        return set(inputs[0].shape[: dimension(self, self.dim, inputs[0], new=True)]) <= {1}
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        if dimension(self, self.dim, inputs[0], new=True):
+            return same_rows(inputs, rows)
+        return tuple(None if number in rows else range(0) for number in range(len(inputs)))
+
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return Unstack(dim=self.dim)
 
@@ -100,6 +108,9 @@ class Unstack(Op):
         found = [parts(inputs[0], dim, range(i, i + 1), spec) for i, spec in enumerate(results)]
         slices = tuple(part for part in found if part is not None)
         return slices if len(slices) == len(results) else None
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows, self.dim)
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         return Stack(dim=self.dim)
