@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -46,6 +46,14 @@ def new_recipe(
           # selector -> new key; what stands on both sides is kept
           fc -> fc  # 1 tensor
     output: moco.safetensors
+    tests:
+      - name: what goes in, and what comes out
+        source:
+          keys:
+            module.fc.weight: [8, 8]
+        expect:
+          keys:
+            fc.weight: [8, 8]
     """
     words: dict[str, Any] = {
         "surgery": FORMAT,
@@ -60,6 +68,7 @@ def new_recipe(
         source = {word: _escaped(value) for word, value in source.items()}
     parts = [emit({**words, "source": source}), _steps(tensors, is_model="torchvision" in source)]
     parts.append(f"output: {scalar(_escaped(PurePath(name).name + '.safetensors'))}\n")
+    parts.append(_tests(source, tensors))
     return format_recipe(f"{SCHEMA_LINE}\n{''.join(parts)}", name)
 
 
@@ -76,7 +85,7 @@ def _steps(tensors: Mapping[str, tuple[int, ...]] | None, *, is_model: bool) -> 
         return _block(["optional module.** -> **"], "rename")
     if is_model:
         return _head(tensors)
-    wrapper = next((wrapper for wrapper in WRAPPERS if all(key.startswith(f"{wrapper}.") for key in tensors)), None)
+    wrapper = _wrapper(tensors)
     keys = [_unwrapped(key) for key in tensors] if wrapper else list(tensors)
     children = Counter(key.split(".")[0] for key in keys)
     # no selector names a segment of no characters
@@ -95,6 +104,40 @@ def _head(tensors: Mapping[str, tuple[int, ...]]) -> str:
     if not linear:
         return "steps:\n  - mode: eval\n"
     return _block([f"{_path(linear[-1])} -> Linear(old.in_features, 10)"], "replace_layer")
+
+
+def _tests(source: Mapping[str, Any], tensors: Mapping[str, tuple[int, ...]] | None) -> str:
+    """A test that the recipe passes as it stands, to grow with it."""
+    case: dict[str, Any] = {"name": "what goes in, and what comes out"}
+    if "torchvision" in source:
+        case["source"] = {"torchvision": source["torchvision"]}
+        case["expect"] = {"finite": True}
+        return emit({"tests": [case]})
+    known = tensors or {"module.fc.weight": (10, 4)}
+    is_wrapped = _wrapper(known) is not None
+    after = {key: _unwrapped(key) if is_wrapped else key for key in known}
+    # a rule wants one tensor of its child, and to a rename all shapes are alike
+    chosen = list({after[key].split(".")[0]: key for key in reversed(list(known))}.values())[::-1][:_MOST]
+    if any("" in key.split(".") for key in chosen):
+        return ""
+    shapes = {key: [min(size, 8) for size in known[key]] for key in chosen}
+    made = {"keys": {_literally(key): shape for key, shape in shapes.items()}}
+    if source["checkpoint"] == "$checkpoint":
+        case |= {"files": {"in.pth": made}, "params": {"checkpoint": "in.pth"}}
+    else:
+        case["source"] = made
+    case["expect"] = {"keys": {_literally(after[key]): shape for key, shape in shapes.items()}}
+    return emit({"tests": [case]})
+
+
+def _literally(key: str) -> str:
+    """A key of which nothing is taken for alternatives."""
+    return f'"{key}"' if "(" in key or key.startswith('"') else key
+
+
+def _wrapper(keys: Iterable[str]) -> str | None:
+    """The wrapper that all keys begin with."""
+    return next((wrapper for wrapper in WRAPPERS if all(key.startswith(f"{wrapper}.") for key in keys)), None)
 
 
 def _unwrapped(key: str) -> str:

@@ -10,6 +10,7 @@ from surgery.document.nodes import plain
 from surgery.formatting import SCHEMA_LINE, format_recipe
 from surgery.recipe import Recipe
 from surgery.scaffold import new_recipe
+from surgery.testing.running import try_recipe
 
 MODEL = {"torchvision": "resnet50", "weights": "DEFAULT"}
 TENSORS = {"conv1.weight": (64, 3, 7, 7), "bn1.running_mean": (64,), "fc.weight": (10, 64), "fc.bias": (10,)}
@@ -36,6 +37,13 @@ def test_a_new_recipe_is_right(name):
     assert recipe.warnings == ()
     assert text.startswith(SCHEMA_LINE)
     assert format_recipe(text) == text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_new_recipe_passes_its_own_test(name, tmp_path):
+    file = tmp_path / "net.yaml"
+    file.write_text(new_recipe("net", **CASES[name]), encoding="utf-8")
+    assert [outcome.status for outcome in try_recipe(str(file), frozenset()).outcomes] == ["ok"]
 
 
 @settings(max_examples=300, deadline=None)
