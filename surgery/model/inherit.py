@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_overloads
 
 from torch import nn
 
@@ -26,11 +26,9 @@ class _Unknown:
 
 
 def parameters_of(cls: type[nn.Module]) -> list[inspect.Parameter]:
-    """The parameters of a constructor, `self` left out."""
-    if issubclass(cls, nn.LSTM | nn.GRU):
-        # their own are `*args, **kwargs`; the first of the base, `mode`, they fill in themselves
-        return list(inspect.signature(nn.RNNBase.__init__).parameters.values())[2:]
-    return list(inspect.signature(cls.__init__).parameters.values())[1:]
+    """The parameters of a constructor, `self` left out; those of its first overload, where it has any (`nn.LSTM`)."""
+    function = next(iter(get_overloads(cls.__init__)), cls.__init__)
+    return list(inspect.signature(function).parameters.values())[1:]
 
 
 def inherited(cls: type[nn.Module], given: Mapping[str, Any], old: nn.Module) -> dict[str, Any]:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class AdaptChannels(Op):
     """The weight of a convolution for `n` input channels instead of those it has.
 
-    ``repeat`` tiles the old channels (the first `n` of them, if there are fewer) and ``mean`` takes their mean for each
-    new one; both scale by old / new, so that outputs keep their size. ``zeros`` keeps the old channels and adds zeros.
+    ``repeat`` tiles the old channels (the first `n` of them, if there are fewer; their sum for a single one) and
+    ``mean`` takes their mean for each new one; both scale by old / new, so that outputs keep their size. ``zeros`` keeps
+    the old channels and adds zeros.
 
     Shapes: ``adapt_channels(4)`` makes ``[64, 4, 7, 7]`` of ``[64, 3, 7, 7]``. Floats; 16-bit ones are computed in
     float32 and rounded once. Errors: no old channel; ``zeros`` for fewer channels; when it runs, an overflow of a
-    16-bit type. After timm's ``adapt_input_conv``, which however sums the channels for ``n=1``.
+    16-bit type. ``repeat`` is what timm's ``adapt_input_conv`` does.
 
     >>> from surgery.ops.base import floats
     >>> print(*AdaptChannels(4).infer(floats((64, 3, 7, 7)), None))
@@ -68,6 +69,8 @@ class AdaptChannels(Op):
             weight = weight.mean(dim, keepdim=True) * (old / self.n)
             shape = (*tensor.shape[:dim], self.n, *tensor.shape[dim + 1 :])
             return [convert(self.name, weight, tensor.dtype).expand(shape)]
+        if self.n == 1:
+            return [convert(self.name, weight.sum(dim, keepdim=True), tensor.dtype)]
         tiles = -(-self.n // old)
         tiled = torch.cat([weight] * tiles, dim).narrow(dim, 0, self.n)
         return [convert(self.name, tiled * (old / self.n), tensor.dtype)]

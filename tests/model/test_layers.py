@@ -49,6 +49,8 @@ def built() -> Callable[..., nn.Module]:
         ("MultiheadAttention(num_heads=4, ...)", "attention", nn.MultiheadAttention(16, 4, bias=False)),
         ("LSTM(8, ...)", "lstm", nn.LSTM(8, 16, 2, batch_first=True, bidirectional=True)),
         ("GRU(8, 16)", None, nn.GRU(8, 16)),
+        ("GRU(...)", "lstm", nn.GRU(4, 16, 2, batch_first=True, bidirectional=True)),
+        ("RNN(nonlinearity='relu', ...)", "lstm", nn.RNN(4, 16, 2, "relu", batch_first=True, bidirectional=True)),
         ("torch.nn.Linear(3, 4)", None, nn.Linear(3, 4)),
         ("ModuleList([Linear(3, 4), ReLU()])", None, nn.ModuleList([nn.Linear(3, 4), nn.ReLU()])),
         ("AvgPool2d(old.kernel_size[0] - 1)", "conv", nn.AvgPool2d(6)),

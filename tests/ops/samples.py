@@ -152,6 +152,7 @@ SAMPLES = [
     sample("resample_grid", [4, 5], [(9, 8)], dtype="float16", prefix=0, dim=0, mode="bilinear"),
     sample("resample_grid", [3, 3], [(1, 10, 8)]),
     sample("adapt_channels", [4], [CONV]),
+    sample("adapt_channels", [1], [CONV]),
     sample("adapt_channels", [1], [CONV], dtype="float16", mode="mean"),
     sample("adapt_channels", [6], [CONV], mode="zeros"),
     sample("lora", [16], [(4, 6), (2, 6), (4, 2)]),

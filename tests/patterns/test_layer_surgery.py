@@ -161,8 +161,8 @@ class TestValues:
             model.conv1.weight.copy_(weight)
             model.conv1.eval()
 
-        how = "reduce('o i h w -> o 1 h w', 'sum')" if channels == 1 else f"adapt_channels({channels})"
-        like_by_hand(net, [{"replace_layer": f"conv1 -> Conv2d({channels}, ...) with {how}"}], by_hand, channels)
+        rule = f"conv1 -> Conv2d({channels}, ...) with adapt_channels({channels})"
+        like_by_hand(net, [{"replace_layer": rule}], by_hand, channels)
 
     @pytest.mark.parametrize("fill", ["mean", "zeros"])
     def test_a_fourth_channel(self, net: nn.Module, fill: str) -> None:
