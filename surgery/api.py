@@ -77,7 +77,9 @@ def plan_recipe(
     objects = {name: thing for name, thing in objects.items() if thing is not None} | dict(given or {})
     _refuse_swapped(objects)
     bound = recipe.bind(values, Path.cwd())
-    outputs = _outputs(bound.outputs, output, overwrite=overwrite, provenance=provenance)
+    # what a recipe from elsewhere says of overwriting is not its caller's word
+    own = [dataclasses.replace(o, overwrite=False) for o in bound.outputs] if recipe.is_foreign else bound.outputs
+    outputs = _outputs(tuple(own), output, overwrite=overwrite, provenance=provenance)
     return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs, overwrite=overwrite)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from surgery.codes import page
@@ -123,6 +123,10 @@ class SurgeryError(Exception):
         assert found, "an error says what is wrong"
         self.diagnostics: tuple[Diagnostic, ...] = found
         super().__init__(found)
+
+    def placed(self, span: Span | None) -> SurgeryError:
+        """The same error, what has no place in it being at `span`."""
+        return SurgeryError(replace(d, span=d.span or span) for d in self.diagnostics)
 
     def __str__(self) -> str:
         return "\n\n".join(str(diagnostic) for diagnostic in self.diagnostics)

@@ -51,6 +51,7 @@ class Limits:
     download: int = _size(2 * _TERA, "a file that is fetched over https")
     config: int = _size(16 * _MEGA, "a JSON file that a parameter is read from")
     recipe: int = _size(1 * _MEGA, "the text of a recipe")
+    recipes: int = _limit(1_000, "the recipes that a recipe brings in, and those that they do, all together")
     record: int = _size(16 * _MEGA, "what a file says of what made it")
     nodes: int = _limit(50_000, "the scalars, lists and mappings of a recipe, those that aliases repeat included")
     nesting: int = _limit(100, "lists and mappings inside each other in a recipe", most=150)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from surgery.diagnostics import SurgeryError, fail
-from surgery.planning.context import Context
+from surgery.planning.context import Context, Drop
 from surgery.sources.base import Source
 from surgery.sources.given import Given
 from surgery.steps.load import Load
@@ -52,20 +52,35 @@ def _given(context: Context) -> Source:
 def _open_together(sources: Mapping[str, Source], context: Context) -> Subject:
     """Several sources in one bare state dict, each below its own name."""
     entries: dict[str, Entry] = {}
-    inventory = dict(context.inventory)
     wrong: list[SurgeryError] = []
     for name, source in sources.items():
-        context.inventory = {}
+        apart = dataclasses.replace(context, inventory={}, drops=[])
         try:
-            subject = source.open(context)
+            subject = source.open(apart)
         except SurgeryError as error:
             wrong.append(error)
             continue
-        inventory |= {Origin(name, origin.key): spec for origin, spec in context.inventory.items()}
-        for key, entry in subject.entries.items():
-            origins = tuple(Origin(name, origin.key) for origin in entry.origins)
-            entries[f"{name}.{key}"] = dataclasses.replace(entry, origins=origins)
-    context.inventory = inventory
+        within = _Within(name, apart)
+        context.inventory.update({within.origin(origin): spec for origin, spec in apart.inventory.items()})
+        context.drops.extend(
+            Drop(tuple(map(within.origin, drop.origins)), drop.touch, within.entry(drop.entry)) for drop in apart.drops
+        )
+        entries |= {f"{name}.{key}": within.entry(entry) for key, entry in subject.entries.items()}
     if wrong:
         raise SurgeryError(d for error in wrong for d in error.diagnostics)
     return Subject(entries)
+
+
+class _Within:
+    """What the accounts call the tensors of one of several sources: its name stands for the place that it is."""
+
+    def __init__(self, name: str, opened: Context) -> None:
+        places = {origin.source for origin in opened.inventory}
+        # the result of a recipe may come from several places
+        self._names = {place: name if len(places) == 1 else f"{name}: {place}" for place in places}
+
+    def origin(self, origin: Origin) -> Origin:
+        return Origin(self._names[origin.source], origin.key)
+
+    def entry(self, entry: Entry) -> Entry:
+        return dataclasses.replace(entry, origins=tuple(map(self.origin, entry.origins)))

@@ -14,16 +14,25 @@ from pathlib import Path
 from surgery.diagnostics import Span, SurgeryError, escape, fail
 from surgery.suggest import did_you_mean
 
-__all__ = ["PERMISSIONS", "may_unpickle", "permissions", "pickle_permission", "refused"]
+__all__ = [
+    "PERMISSIONS",
+    "include_permission",
+    "may_include",
+    "may_unpickle",
+    "permissions",
+    "pickle_permission",
+    "refused",
+]
 
 #: permission -> what it allows
 PERMISSIONS = {
     "network": "to download what a recipe names",
+    "include:PATH": "to use recipes of this file, directory or repository, outside the recipe's own directory",
     "import:PACKAGE": "to import `PACKAGE`, for layers and models of its own",
     "pickle": "to load every pickled module that a recipe names, which runs the code that it names",
     "pickle:PLACE": "the same for one file: its path, or its address as the recipe has it",
 }
-_PICKLE = "pickle:"
+_PICKLE, _INCLUDE = "pickle:", "include:"
 
 
 def permissions(words: Iterable[str] | str) -> frozenset[str]:
@@ -42,6 +51,8 @@ def _known(word: str) -> str:
     kind, _, value = word.partition(":")
     if word in ("network", "pickle") or (kind == "import" and value.isidentifier()):
         return word
+    if kind == "include" and value:
+        return include_permission(value)
     if kind == "pickle" and value:
         return word if "://" in value else _PICKLE + os.path.abspath(os.path.expanduser(value))
     near = did_you_mean(word, PERMISSIONS)
@@ -65,6 +76,20 @@ def pickle_permission(place: str, path: Path) -> str:
         return _PICKLE + place
     inside = os.path.relpath(path)
     return _PICKLE + (os.path.abspath(path) if inside.startswith("..") else inside)
+
+
+def include_permission(path: str) -> str:
+    """The permission to use the recipes of a file or a directory."""
+    return _INCLUDE + os.path.abspath(os.path.expanduser(path))
+
+
+def may_include(allow: Collection[str], permission: str) -> bool:
+    """Whether the caller allowed to use the recipe that needs `permission`, or all of a directory that it is in."""
+    if permission in allow:
+        return True
+    file = Path(os.path.realpath(permission.removeprefix(_INCLUDE)))
+    named = [word.removeprefix(_INCLUDE) for word in allow if word.startswith(_INCLUDE)]
+    return permission.startswith(_INCLUDE) and any(file.is_relative_to(os.path.realpath(name)) for name in named)
 
 
 def refused(permission: str, message: str, span: Span | None, *notes: str) -> SurgeryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,22 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.content import Content, read_content
-from surgery.diagnostics import Diagnostic, SurgeryError, fail
-from surgery.document import MapNode, Node
+from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.document import ListNode, MapNode, Node
 from surgery.document.characters import decode
 from surgery.document.parse import parse_document
 from surgery.expect import Expect
 from surgery.fields import Declared, Reader
-from surgery.formats.file import open_file
 from surgery.garbage import without_collection
 from surgery.library import shipped
 from surgery.limits import limited
 from surgery.params import Param, bind_params, read_params
 from surgery.params.declare import depends_on
-from surgery.resources import resource
+from surgery.references.base import Found, Reference
+from surgery.references.builtin import BuiltinReference
+from surgery.references.parse import is_path, parse_reference
+from surgery.references.path import PathReference
 from surgery.sinks.base import Output
 from surgery.sources.base import Source
-from surgery.steps.sequence import PlacedStep
+from surgery.steps.sequence import PlacedStep, steps
 from surgery.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -35,9 +38,6 @@ if TYPE_CHECKING:
     from surgery.result import Result
 
 __all__ = ["Bound", "Recipe"]
-
-#: how many bytes of a file tell whether it is text
-_BEGINNING = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ class Recipe:
         description: what it does, for people.
         display: what messages call its file.
         directory: what its relative paths are relative to.
+        reference: what names it; recipes that it names by paths lie beside it.
+        is_foreign: whether it came from somewhere else, so that it may read and write only what its caller names.
         text: the YAML that it was read from.
         params: its parameters by name.
         document: its nodes, with their places.
@@ -96,38 +98,40 @@ class Recipe:
     description: str
     display: str
     directory: Path
+    reference: Reference
     text: str
     params: Mapping[str, Param]
     document: Node = field(repr=False)
     content: Content = field(repr=False)
     warnings: tuple[Diagnostic, ...] = ()
+    is_foreign: bool = False
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Recipe:
-        """The recipe in a file, or the shipped one of that name, whose relative paths are relative to the caller.
+        """The recipe that a reference names: a file, a shipped one by its name, one in a repository.
 
         Raises:
-            SurgeryError: `no-file`, or everything that is wrong in it.
+            SurgeryError: ``reference``, ``no-file``, ``download``, or everything that is wrong in it.
         """
         name = os.fspath(path)
-        file = Path(name)
-        if name in shipped() and not file.exists():
-            file = shipped()[name]
+        if name in shipped() and not os.path.exists(name):
+            return cls.of_found(BuiltinReference(name).find(None))
+        reference = PathReference(name) if is_path(name) else parse_reference(name)
         try:
-            with open_file(file, name) as opened:
-                if b"\0" in opened.read(0, min(opened.size, _BEGINNING)):
-                    note = f"`surgery inspect {name}` shows what a checkpoint holds"
-                    raise fail("yaml", f"`{name}` is no recipe: it is not text", notes=(note,))
-                content = opened.whole("recipe")
+            found = reference.find(None)
         except SurgeryError as error:
-            near = None if os.sep in name else did_you_mean(name, shipped())
-            hint = f"among the shipped recipes: {near}" if near else None
-            if not near and not file.suffix and os.sep not in name:
-                hint = "`surgery list recipes` shows the shipped ones"
-            raise _with_note(error, hint) from error
-        # what a shipped recipe writes belongs to the caller, and not into the library
-        directory = Path.cwd() if file.resolve().is_relative_to(resource("recipes").resolve()) else file.parent
-        return cls.of_text(decode(content, str(file)), str(file), directory=directory)
+            raise _with_note(error, _meant(name)) from error
+        return cls.of_found(found)
+
+    @classmethod
+    def of_found(cls, found: Found) -> Recipe:
+        """The recipe in what a reference names.
+
+        Raises:
+            SurgeryError: everything that is wrong in it.
+        """
+        recipe = cls.of_text(decode(found.content, found.display), found.display, directory=found.directory)
+        return dataclasses.replace(recipe, reference=found.reference, is_foreign=found.is_foreign)
 
     @classmethod
     def of_text(cls, text: str, name: str = "<recipe>", *, directory: Path | None = None) -> Recipe:
@@ -142,11 +146,13 @@ class Recipe:
         """
         document = parse_document(text, name)
         params, content, warnings = _read_open(document)
+        directory = directory or Path()
         return cls(
             name=content.name or Path(name).stem,
             description=content.description,
             display=name,
-            directory=directory or Path(),
+            directory=directory,
+            reference=PathReference(str(directory / name)),
             text=text,
             params=params,
             document=document,
@@ -172,24 +178,57 @@ class Recipe:
         """The steps in order; what depends on a parameter is open in them."""
         return self.content.steps
 
-    def bind(self, values: Mapping[str, Any], directory: Path | None = None) -> Bound:
+    def bind(self, values: Mapping[str, Any], directory: Path | None = None, *, by_recipe: bool = False) -> Bound:
         """The recipe with `values` for its parameters.
 
         Args:
-            values: values from Python, and `surgery.params.Argument` for those from a command line.
+            values: values from Python; those from a command line are `surgery.params.Argument`, those from another
+                recipe `surgery.references.kind.Passed`.
             directory: what relative paths in the values are relative to: the caller's.
+            by_recipe: whether it is another recipe that gives the values.
 
         Raises:
             SurgeryError: values that are missing, unknown or unfit, or that the recipe cannot take where it uses them.
         """
         if not self.params and not values:
             return Bound.of(self.content, {})
-        declared = bind_params(self.params, values, directory=directory or Path.cwd(), recipe_directory=self.directory)
+        declared = self._declared(self.params, values, directory, by_recipe=by_recipe)
         reader = Reader(declared)
         content = read_content(self.document, reader)
         if reader.diagnostics or content is None:
             raise SurgeryError(reader.diagnostics)
         return Bound.of(content, reader.values)
+
+    def bind_steps(
+        self, values: Mapping[str, Any], directory: Path | None = None, *, by_recipe: bool = False
+    ) -> tuple[PlacedStep, ...]:
+        """The steps alone, with `values` for the parameters that they name; no other parameter needs a value.
+
+        Raises:
+            SurgeryError: values that are missing, unknown or unfit.
+        """
+        node = self.document if isinstance(self.document, ListNode) else self.document.get("steps")  # type: ignore[attr-defined]
+        if node is None:
+            return ()
+        named = Reader({name: Declared(name) for name in self.params})
+        steps.read(node, named)
+        params = {name: self.params[name] for name in _needed(named.used, self.params)}
+        reader = Reader(self._declared(params, values, directory, by_recipe=by_recipe))
+        read = steps.read(node, reader)
+        if reader.diagnostics:
+            raise SurgeryError(reader.diagnostics)
+        return read
+
+    def _declared(
+        self, params: Mapping[str, Param], values: Mapping[str, Any], directory: Path | None, *, by_recipe: bool
+    ) -> dict[str, Declared]:
+        return bind_params(
+            params,
+            values,
+            directory=directory or Path.cwd(),
+            recipe_directory=None if self.is_foreign else self.directory,
+            by_recipe=by_recipe,
+        )
 
     def plan(
         self,
@@ -278,6 +317,28 @@ def _read_open(document: Node) -> tuple[dict[str, Param], Content, tuple[Diagnos
     if errors or content is None:
         raise SurgeryError(sorted(errors, key=_position))
     return params, content, tuple(_unused(param) for name, param in params.items() if name not in reader.used)
+
+
+def _needed(names: Iterable[str], params: Mapping[str, Param]) -> list[str]:
+    """The parameters of these names, and those that their defaults are made of, in the order of the recipe."""
+    needed = set[str]()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting.extend(depends_on(params[name]))
+    return [name for name in params if name in needed]
+
+
+def _meant(name: str) -> str | None:
+    """What may have been meant by the name of a recipe that cannot be found."""
+    if not is_path(name) or os.sep in name:
+        return None
+    near = did_you_mean(name, shipped())
+    if near:
+        return f"among the shipped recipes: {near}"
+    return None if Path(name).suffix else "`surgery list recipes` shows the shipped ones"
 
 
 def _position(diagnostic: Diagnostic) -> tuple[int, int]:

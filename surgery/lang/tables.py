@@ -30,7 +30,7 @@ _PAIRS = "pairs"
 
 def grammar_text() -> str:
     """The grammar files, one after the other."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(resource("grammars").glob("*.lark")))
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(resource("grammars").glob("[0-9]*.lark")))
 
 
 def build_tables() -> str:

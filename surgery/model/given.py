@@ -52,7 +52,7 @@ def subject_of_module(module: Any, name: str, context: Context) -> Subject:
             (identity(slot.tensor), slot.kind),
             Held(spec, slot.tensor if is_opaque(slot.tensor) else slot.tensor.detach()),
         )
-        origin = Origin(name, slot.key)
+        origin = Origin(context.named(name), slot.key)
         context.inventory[origin] = spec
         trained = slot.tensor.requires_grad if slot.kind == "parameter" else None
         device = str(slot.tensor.device)

@@ -153,7 +153,7 @@ class _Loading:
         self._context.opened.append(Opened(str(weights), found))
         marked: OrderedDict[str, Tensor] = OrderedDict()
         for key, expr in state.tensors.items():
-            origin = Origin(str(weights), key)
+            origin = Origin(self._context.named(str(weights)), key)
             self._context.inventory[origin] = expr.spec
             dtype = getattr(torch, expr.spec.dtype.name)
             marked[key] = self.build.mark(torch.empty(expr.spec.shape, dtype=dtype, device="meta"), (origin, expr))

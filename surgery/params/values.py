@@ -13,6 +13,7 @@ from surgery.params.arguments import Argument
 from surgery.params.declare import depends_on
 from surgery.params.param import REQUIRED, Param, check_value
 from surgery.params.pointer import NotThere, read_pointer
+from surgery.references.kind import Passed
 from surgery.suggest import did_you_mean
 from surgery.wording import listed
 
@@ -20,20 +21,26 @@ __all__ = ["bind_params"]
 
 
 def bind_params(
-    params: Mapping[str, Param], given: Mapping[str, Any], *, directory: Path, recipe_directory: Path
+    params: Mapping[str, Param],
+    given: Mapping[str, Any],
+    *,
+    directory: Path,
+    recipe_directory: Path | None,
+    by_recipe: bool = False,
 ) -> dict[str, Declared]:
     """A value for each parameter.
 
     Args:
         params: as declared.
-        given: values from Python, and `Argument` for those from a command line.
+        given: values from Python, `Argument` for those from a command line, `Passed` for those from another recipe.
         directory: the caller's: what relative paths that were given are relative to.
-        recipe_directory: what those in the recipe are relative to.
+        recipe_directory: what those in the recipe are relative to; None for a recipe that may read no file by itself.
+        by_recipe: whether it is another recipe that gives the values.
 
     Raises:
         SurgeryError: unknown names, missing and unfit values, all together.
     """
-    binder = _Binder(params, directory, recipe_directory)
+    binder = _Binder(params, directory, recipe_directory, by_recipe)
     for name, value in given.items():
         binder.give(name, value)
     for name in params:
@@ -50,7 +57,8 @@ class _Binder:
 
     params: Mapping[str, Param]
     directory: Path
-    recipe_directory: Path
+    recipe_directory: Path | None
+    by_recipe: bool
     found: dict[str, Declared] = field(default_factory=dict)
     reader: Reader = field(init=False)
 
@@ -58,18 +66,22 @@ class _Binder:
         self.reader = Reader(self.found)
 
     def give(self, name: str, value: Any) -> None:
-        """Take a value from the caller."""
+        """Take a value from the caller: from Python, a command line, or another recipe."""
         argument = value.text if isinstance(value, Argument) else None
+        passed = value if isinstance(value, Passed) else None
         param = self.params.get(name)
         if param is None:
-            span = argument.file.span(0, 0, len(name)) if argument else None
+            span = argument.file.span(0, 0, len(name)) if argument else passed.name if passed else None
             declared = f"its parameters: {listed(self.params)}"
             note = did_you_mean(name, self.params) or (declared if self.params else "it has none")
             self.reader.report("parameter-value", f"the recipe has no parameter `{name}`", span, (note,))
-            return
-        span = argument.span(0, len(argument.value)) if argument else None
-        plain = _from_text(param, argument.value) if argument else _from_python(param, value)
-        self.take(param, plain, span, str(self.directory), code="parameter-value")
+        elif argument:
+            span, plain = argument.span(0, len(argument.value)), _from_text(param, argument.value)
+            self.take(param, plain, span, str(self.directory), code="parameter-value")
+        elif passed:
+            self.take(param, _from_python(param, passed.value), passed.span, passed.base, code="parameter-value")
+        else:
+            self.take(param, _from_python(param, value), None, str(self.directory), code="parameter-value")
 
     def take(self, param: Param, value: Any, span: Span | None, base: str | None, *, code: str) -> None:
         """Keep a value if it fits; if not, the parameter is open, so that its uses are no errors too."""
@@ -102,8 +114,9 @@ class _Binder:
 
     def missing(self, param: Param) -> None:
         what = param.help or param.what
-        notes = (f"`-p {param.name}=…`; from Python `{param.name}=…`",)
-        self.reader.report("parameter-value", f"`{param.name}` has to be given: {what}", param.span, notes)
+        name = param.name
+        note = f"`params: {{{name}: …}}`" if self.by_recipe else f"`-p {name}=…`; from Python `{name}=…`"
+        self.reader.report("parameter-value", f"`{name}` has to be given: {what}", param.span, (note,))
 
     def read(self, param: Param) -> bool:
         """Take a value from the file that `from` names. False where the file has none and there is a default."""
@@ -114,8 +127,14 @@ class _Binder:
             return True
         path, _, pointer = text.partition("#")
         base = self.reader.directory_of(param.origin)
+        directory = base or self.recipe_directory
+        if directory is None:
+            note = "a recipe from elsewhere reads no file but those that its caller names, for its parameters"
+            self.reader.report("not-allowed", f"`{path}` is a file of this machine", param.origin.span, (note,))
+            self.found.setdefault(param.name, Declared(param.name))
+            return True
         try:
-            value = read_pointer(Path(base or self.recipe_directory) / path, pointer)
+            value = read_pointer(Path(directory) / path, pointer)
         except NotThere as error:
             if param.default is not REQUIRED:
                 return False

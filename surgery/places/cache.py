@@ -17,13 +17,13 @@ _NO_VALIDATOR = "none"
 _LONGEST = 100
 
 
-def cache_directory() -> Path:
-    """The directory of downloads: below ``SURGERY_CACHE``, ``XDG_CACHE_HOME`` or ``~/.cache``."""
+def cache_directory(kind: str) -> Path:
+    """The directory of what is kept of one kind: below ``SURGERY_CACHE``, ``XDG_CACHE_HOME`` or ``~/.cache``."""
     own = os.environ.get("SURGERY_CACHE")
     if own:
-        return Path(own) / "downloads"
+        return Path(own) / kind
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "surgery" / "downloads"
+    return Path(base) / "surgery" / kind
 
 
 class Version:
@@ -64,7 +64,7 @@ def _ours(name: str) -> bool:
 
 
 def _directory(url: str) -> Path:
-    return cache_directory() / hashlib.sha256(url.encode()).hexdigest()[:32]
+    return cache_directory("downloads") / hashlib.sha256(url.encode()).hexdigest()[:32]
 
 
 def _file_name(url: str) -> str:

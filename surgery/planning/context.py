@@ -6,15 +6,19 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.formats.contents import Checkpoint
 from surgery.tensors.spec import Spec
 from surgery.tensors.state import FileState
-from surgery.tensors.subject import Entry, Origin, Touch
+from surgery.tensors.subject import Entry, Origin, Subject, Touch
 
-__all__ = ["Context", "Drop", "Opened", "RunCheck"]
+if TYPE_CHECKING:
+    from surgery.references.base import Found, Reference
+    from surgery.references.kind import Named, Passed
+
+__all__ = ["Context", "Drop", "Link", "Opened", "Recipes", "RunCheck"]
 
 _LACK_A_MODEL = ("needs-a-model", "types-need-a-model")
 
@@ -45,6 +49,30 @@ class Opened:
     sha256: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A recipe on the way from the one that is planned to the one at work.
+
+    Attributes:
+        text: how it was named.
+        span: where; None for the one that is planned.
+    """
+
+    reference: Reference
+    text: str
+    span: Span | None = None
+
+
+class Recipes(Protocol):
+    """What reads the recipes that a recipe names."""
+
+    def result(self, named: Named, params: Mapping[str, Passed], context: Context) -> Subject:
+        """What another recipe makes of its own source."""
+
+    def applied(self, named: Named, params: Mapping[str, Passed], subject: Subject, context: Context) -> Subject:
+        """The subject after the steps of another recipe."""
+
+
 class RunCheck(Protocol):
     """A check of the whole result that waits for its tensors."""
 
@@ -64,6 +92,11 @@ class Context:
         overwrite: whether the caller lets what is there be replaced.
         devices: the devices that exist; None asks torch when it is needed.
         here: the place of the step at work, for what has no nearer place.
+        recipes: what reads the recipes that this one names.
+        chain: the recipes on the way to the one at work, that one included.
+        included: the recipes that were brought in.
+        is_foreign: whether a recipe from elsewhere is at work, which may read only what its caller names.
+        label: what the sources of the recipe at work belong to, for the accounts; empty where it is planned by itself.
         inventory: every tensor of every source that was opened: the accounts are made against it.
         files: every file that a source opened, as it was then.
         opened: the sources themselves, in the order in which they were opened.
@@ -82,6 +115,11 @@ class Context:
     overwrite: bool = False
     devices: tuple[str, ...] | None = None
     here: Span | None = None
+    recipes: Recipes | None = None
+    chain: tuple[Link, ...] = ()
+    included: list[Found] = field(default_factory=list)
+    is_foreign: bool = False
+    label: str = ""
     inventory: dict[Origin, Spec] = field(default_factory=dict)
     files: dict[str, FileState] = field(default_factory=dict)
     opened: list[Opened] = field(default_factory=list)
@@ -98,6 +136,10 @@ class Context:
         """Note an error (or a warning) and go on, so that all are found together."""
         severity: Literal["error", "warning"] = "warning" if warning else "error"
         self.diagnostics.append(Diagnostic(code, message, span or self.here, tuple(notes), severity))
+
+    def named(self, source: str) -> str:
+        """What the accounts call a source: sources of several recipes may have one name."""
+        return f"{self.label}: {source}" if self.label else source
 
     def drop(self, entry: Entry, touch: Touch) -> None:
         """Account for a tensor that goes no further under its own key."""

@@ -13,6 +13,7 @@ from surgery.diagnostics import SurgeryError, escape, fail
 from surgery.files.checks import check_directory, check_file, follow
 from surgery.formats.additions import PREFIX
 from surgery.formats.nodes import tensor_like
+from surgery.planning.foreign import refuse_outside
 from surgery.sinks import SINKS
 from surgery.sinks.base import Output, Request, Sink
 from surgery.suggest import did_you_mean
@@ -80,6 +81,7 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
         digest=digest and output.provenance,
         keep=output.container == "keep",
         entry=tuple(output.entry.split(".")) if output.entry else None,
+        without=output.without,
         span=output.span,
     )
     return Target(path, name, sink, request, output.overwrite)
@@ -162,6 +164,8 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
         SurgeryError: it cannot.
     """
     target = resolve(output, context.directory)
+    if output.base is None:
+        refuse_outside(target.path, context, output.span)
     check_target(target, subject, context)
     return target
 

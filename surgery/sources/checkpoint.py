@@ -64,7 +64,8 @@ class CheckpointSource(Source):
         if is_wanted_alive(path, found, state, where, context):
             from surgery.model.live import subject_of_pickled
 
-            return subject_of_pickled(path, where, context).replace(rest=_rest(found, state, where.path))
+            rest = _rest(found, state, context.named(where.path))
+            return subject_of_pickled(path, where, context).replace(rest=rest)
         return subject_of_checkpoint(found, state, where, context)
 
     def describe(self) -> str:
@@ -74,12 +75,13 @@ class CheckpointSource(Source):
 
 def subject_of_checkpoint(found: Checkpoint, state: StateDict, where: Place, context: Context) -> Subject:
     """The subject of a state dict; each of its tensors goes to ``context.inventory``."""
+    source = context.named(where.path)
     entries: dict[str, Entry] = {}
     for key, tensor in state.tensors.items():
-        origin = Origin(where.path, key)
+        origin = Origin(source, key)
         context.inventory[origin] = tensor.spec
         entries[key] = _entry(tensor, found.traits.get(tensor, _PLAIN), origin, state.kinds.get(key), where)
-    return Subject(entries, rest=_rest(found, state, where.path), metadata=found.metadata)
+    return Subject(entries, rest=_rest(found, state, source), metadata=found.metadata)
 
 
 def _meant_a_model(error: SurgeryError, where: Place) -> SurgeryError:

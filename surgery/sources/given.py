@@ -62,11 +62,11 @@ def _subject_of_mapping(state: Mapping[Any, Any], name: str, context: Context) -
             raise fail("not-given", f"a key of the state dict is not text: {escape(repr(key))}")
         spec, identity = _examined(key, tensor)
         expr = exprs.setdefault(identity, Held(spec, tensor))
-        origin = Origin(name, key)
+        origin = Origin(context.named(name), key)
         context.inventory[origin] = spec
         device = str(getattr(tensor, "device", "cpu"))
         entries[key] = Entry(expr, (origin,), device=None if device in ("cpu", "meta") else device)
-    return Subject(entries, rest=_rest(state, name, entries))
+    return Subject(entries, rest=_rest(state, context.named(name), entries))
 
 
 def _rest(state: Mapping[Any, Any], name: str, entries: Mapping[str, Entry]) -> Rest | None:

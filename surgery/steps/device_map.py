@@ -27,6 +27,7 @@ from surgery.fields import (
 from surgery.lang.expression import Const, Name
 from surgery.lang.rule import Rule
 from surgery.planning.context import Context
+from surgery.planning.foreign import refuse_outside
 from surgery.planning.placement import check_placement
 from surgery.planning.selecting import RuleSet
 from surgery.steps import STEPS
@@ -130,10 +131,15 @@ class DeviceMap(Step):
         whole = self._whole(placed, subject)
         self._warn_of_meetings(placed, subject, context)
         entries = {key: _placed(key, entry, *placed[key]) for key, entry in subject.entries.items()}
-        folder = None if self.offload_dir is None else str(context.directory / self.offload_dir)
-        return subject.replace(
-            entries=entries, offload=Offload(folder, self.overwrite or context.overwrite, whole, context.here)
-        )
+        overwrite = context.overwrite or (self.overwrite and not context.is_foreign)
+        return subject.replace(entries=entries, offload=Offload(self._folder(context), overwrite, whole, context.here))
+
+    def _folder(self, context: Context) -> str | None:
+        if self.offload_dir is None:
+            return None
+        folder = context.directory / self.offload_dir
+        refuse_outside(folder, context, context.here)
+        return str(folder)
 
     def _ruled(self, subject: Subject, context: Context) -> dict[str, _Place]:
         """The place of each key by the rules."""

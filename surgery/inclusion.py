@@ -1,0 +1,157 @@
+"""The recipes that a recipe names: read, bound and applied while it is planned."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.limits import exceeded, limits
+from surgery.opening import open_sources
+from surgery.permissions import may_include, refused
+from surgery.planning.context import Context, Link
+from surgery.recipe import Recipe
+from surgery.references.base import Found, Reference
+from surgery.references.kind import Named, Passed
+from surgery.references.parse import is_path, parse_reference
+from surgery.references.path import PathReference
+from surgery.steps.sequence import apply_steps
+from surgery.tensors.subject import Subject
+
+__all__ = ["Inclusion"]
+
+
+class Inclusion:
+    """Reads the recipes that one recipe brings in, each once.
+
+    Args:
+        top: the recipe that is planned; what lies in its directory it may bring in.
+    """
+
+    def __init__(self, top: Recipe) -> None:
+        self._own = frozenset({own} if (own := top.reference.beside(".", None).permission()) else ())
+        self._read: dict[str, Recipe] = {}
+        self._count = 0
+
+    def result(self, named: Named, params: Mapping[str, Passed], context: Context) -> Subject:
+        """The subject that another recipe makes of its own source.
+
+        Raises:
+            SurgeryError: it cannot be read, or its plan fails.
+        """
+        recipe, link = self._recipe(named, context)
+        label = context.named(named.text)
+        with _inside(recipe, link, context, label=label, given={}) as inner:
+            bound = recipe.bind(_given(params, context), context.directory, by_recipe=True)
+            inner.seed = bound.seed
+            if bound.source is None and not bound.sources:
+                note = f"`steps: [{{use: {named}}}]` does its steps to what is there"
+                raise fail("not-given", f"`{named}` has no source of its own, so there is no result", notes=(note,))
+            subject = apply_steps(bound.steps, open_sources(bound, inner), inner)
+            return bound.expect.check_plan(subject, inner) if bound.expect is not None else subject
+
+    def applied(self, named: Named, params: Mapping[str, Passed], subject: Subject, context: Context) -> Subject:
+        """The subject after the steps of another recipe.
+
+        Raises:
+            SurgeryError: it cannot be read, or a step of it fails.
+        """
+        recipe, link = self._recipe(named, context)
+        with _inside(recipe, link, context, label=context.label, given=context.given) as inner:
+            return apply_steps(
+                recipe.bind_steps(_given(params, context), context.directory, by_recipe=True), subject, inner
+            )
+
+    def _recipe(self, named: Named, context: Context) -> tuple[Recipe, Link]:
+        """The recipe that is named, if it may be, and if it is not itself on the way to here."""
+        reference = _reference(named, context)
+        _refuse_cycle(reference, context.chain, named)
+        # a path that a parameter gives is the caller's own word
+        if named.base is None:
+            self._check_allowed(reference, context, named)
+        self._count += 1
+        if self._count > limits().recipes:
+            raise exceeded("recipes", "recipes bring in recipes, again and again", named.span)
+        if reference.identity not in self._read:
+            found = reference.find(named.span)
+            _announce(found, named, context)
+            with _told(named):
+                self._read[reference.identity] = Recipe.of_found(found)
+        recipe = self._read[reference.identity]
+        return recipe, Link(recipe.reference, named.text, named.span)
+
+    def _check_allowed(self, reference: Reference, context: Context, named: Named) -> None:
+        needed = reference.permission()
+        if needed is not None and not may_include({*context.allow, *self._own}, needed):
+            raise refused(needed, f"`{named}` is a recipe from elsewhere, and nobody allowed that", named.span)
+
+
+@contextmanager
+def _inside(
+    recipe: Recipe, link: Link, context: Context, *, label: str, given: Mapping[str, object]
+) -> Iterator[Context]:
+    """The surroundings inside a recipe: its own directory, and errors that say on which way it was reached."""
+    inner = dataclasses.replace(
+        context,
+        chain=(*context.chain, link),
+        directory=recipe.directory,
+        is_foreign=context.is_foreign or recipe.is_foreign,
+        label=label,
+        given=given,
+        diagnostics=[],
+    )
+    with _told(link):
+        yield inner
+    context.diagnostics.extend(_noted(inner.diagnostics, link))
+    context.inventory.update(inner.inventory)
+
+
+@contextmanager
+def _told(brought: Named | Link) -> Iterator[None]:
+    """Errors inside say by which words the recipe was brought in that they are about."""
+    try:
+        yield
+    except SurgeryError as error:
+        raise SurgeryError(_noted(error.diagnostics, brought)) from error
+
+
+def _noted(found: Iterable[Diagnostic], brought: Named | Link) -> list[Diagnostic]:
+    note = f"`{brought.text}` is brought in at {brought.span}"
+    return [dataclasses.replace(diagnostic, notes=(*diagnostic.notes, note)) for diagnostic in found]
+
+
+def _given(params: Mapping[str, Passed], context: Context) -> Mapping[str, Passed]:
+    """What is passed, with what paths are relative to: the recipe that passes them.
+
+    A path in a recipe from elsewhere stays that recipe's own word, whatever recipe it is passed to.
+    """
+    if context.is_foreign:
+        return params
+    return {name: dataclasses.replace(p, base=p.base or str(context.directory)) for name, p in params.items()}
+
+
+def _reference(named: Named, context: Context) -> Reference:
+    """The reference that is named; a path is relative to the recipe in which it stands."""
+    if named.base is not None and is_path(named.text):
+        return PathReference(str(Path(named.base) / named.text))
+    return parse_reference(named.text, named.span, beside=context.chain[-1].reference)
+
+
+def _refuse_cycle(reference: Reference, chain: tuple[Link, ...], named: Named) -> None:
+    names = [link.reference.identity for link in chain]
+    if reference.identity not in names:
+        return
+    texts = [link.text for link in chain[names.index(reference.identity) :]] + [named.text]
+    way = [f"`{text}` brings in `{brought}`" for text, brought in pairwise(texts)]
+    raise fail("recipe-cycle", "the recipe brings in itself", named.span, way)
+
+
+def _announce(found: Found, named: Named, context: Context) -> None:
+    """Take note of a recipe from elsewhere, and warn where the same words may bring in another one tomorrow."""
+    context.included.append(found)
+    if found.is_moving:
+        note = f"`@{found.commit}` is what it is now; `surgery lock` keeps it"
+        context.report("moving-reference", f"`{named}` follows a branch", named.span, (note,), warning=True)

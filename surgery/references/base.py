@@ -1,0 +1,103 @@
+"""What a reference is: where a recipe lies, and how its text is got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+from surgery.diagnostics import Span, SurgeryError, fail
+
+__all__ = ["Found", "Reference", "Words", "bad_reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The parts of a reference as the grammar tells them.
+
+    Attributes:
+        text: the whole of it.
+        location: what follows the kind: an owner and a repository, an address, a package.
+        path: what follows two slashes.
+        revision: what follows ``@``.
+        span: its place in the recipe that names it; None for one that the caller names.
+    """
+
+    text: str
+    location: str
+    path: str | None = None
+    revision: str | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A recipe as it was found.
+
+    Attributes:
+        reference: where; of a repository, at the commit that was found.
+        content: its text, in bytes.
+        display: what messages call it.
+        directory: what relative places in it are relative to.
+        commit: the commit that it is of, where there is one.
+        is_moving: whether the same reference may be another recipe tomorrow without anybody meaning it: a branch.
+        is_foreign: whether it came from somewhere else, so that it may read and write only what its caller names.
+    """
+
+    reference: Reference
+    content: bytes
+    display: str
+    directory: Path
+    commit: str | None = None
+    is_moving: bool = False
+    is_foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The base of all kinds of references; each is a frozen dataclass of its own, and adding one is adding one file.
+
+    Attributes:
+        example: one of them.
+    """
+
+    example: ClassVar[str] = ""
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        """The reference of these parts.
+
+        Raises:
+            SurgeryError: ``reference``: they name no recipe.
+        """
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> str:
+        """What is the same of two references where they name the same recipe."""
+        return str(self)
+
+    def permission(self) -> str | None:
+        """The permission that a recipe needs to name this one; None where it needs none."""
+        return None
+
+    def beside(self, path: str, span: Span | None) -> Reference:
+        """The reference that the relative `path` is, where it stands in the recipe that this one names.
+
+        Raises:
+            SurgeryError: ``reference``: it leads out of what the recipe belongs to.
+        """
+        raise NotImplementedError
+
+    def find(self, span: Span | None) -> Found:
+        """The recipe. `span` is the place of the reference, for errors.
+
+        Raises:
+            SurgeryError: there is none, or it cannot be got.
+        """
+        raise NotImplementedError
+
+
+def bad_reference(words: Words, example: str) -> SurgeryError:
+    """The error about parts that name no recipe."""
+    return fail("reference", f"`{words.text}` names no recipe", words.span, (f"such as `{example}`",))

@@ -1,0 +1,139 @@
+"""``git+https://host/org/repo//clean.yaml@v1``: a recipe in a git repository."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+from urllib.parse import unquote, urlsplit
+
+from surgery.diagnostics import Span, fail
+from surgery.permissions import include_permission
+from surgery.references import REFERENCES
+from surgery.references.base import Found, Reference, Words, bad_reference
+from surgery.references.repository import commit_of, is_commit, is_kept, recipes_at
+from surgery.suggest import did_you_mean
+
+__all__ = ["GitReference"]
+
+
+@REFERENCES.register("git+https")
+@dataclass(frozen=True, slots=True)
+class GitReference(Reference):
+    """A recipe in a git repository, at a tag, a branch or a commit; without a revision, where its HEAD is.
+
+    git itself fetches it, with the credentials that git has; no hook, filter or submodule of the repository runs, and
+    of its files nothing but recipes is kept.
+    """
+
+    example: ClassVar[str] = "git+https://example.org/team/recipes//clean.yaml@v1"
+    scheme: ClassVar[str] = "https"
+
+    address: str
+    path: str
+    revision: str | None
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        if not words.path:
+            raise bad_reference(words, cls.example)
+        return cls(cls.address_of(words), _inside(words.path, words.text, words.span), _revision(words))
+
+    @classmethod
+    def address_of(cls, words: Words) -> str:
+        """The address of the repository, for git.
+
+        Raises:
+            SurgeryError: ``reference``: it is none.
+        """
+        address = f"{cls.scheme}:{words.location}"
+        if not words.location.startswith("//") or not urlsplit(address).hostname:
+            raise bad_reference(words, cls.example)
+        return address
+
+    def permission(self) -> str | None:
+        is_here = self.revision is not None and is_commit(self.revision) and is_kept(self.address, self.revision)
+        return None if is_here else "network"
+
+    def beside(self, path: str, span: Span | None) -> GitReference:
+        joined = posixpath.join(posixpath.dirname(self.path), path)
+        return replace(self, path=_inside(joined, path, span))
+
+    def find(self, span: Span | None) -> Found:
+        commit, is_moving = commit_of(self.address, self.revision, span)
+        recipes = recipes_at(self.address, commit, span)
+        content = recipes.get(self.path)
+        if content is None:
+            near = did_you_mean(self.path, recipes)
+            there = f"recipes there: {', '.join(f'`{name}`' for name in sorted(recipes)[:12])}" if recipes else None
+            notes = [near or there or "there are no recipes in it"]
+            raise fail("no-file", f"there is no recipe `{self.path}` in `{self.address}` at {commit[:12]}", span, notes)
+        at_commit = replace(self, revision=commit)
+        return Found(at_commit, content, str(self), Path.cwd(), commit, is_moving=is_moving, is_foreign=True)
+
+    @property
+    def place(self) -> str:
+        """Its repository as a reference has it: ``git+https://host/org/repo``."""
+        return f"git+{self.address}"
+
+    def __str__(self) -> str:
+        return f"{self.place}//{self.path}" + (f"@{self.revision}" if self.revision else "")
+
+
+@REFERENCES.register("git+http")
+@dataclass(frozen=True, slots=True)
+class _PlainReference(GitReference):
+    """The same without encryption, which is for servers of this machine alone."""
+
+    example: ClassVar[str] = "git+http://127.0.0.1:8000/recipes//clean.yaml@v1"
+    scheme: ClassVar[str] = "http"
+
+    @classmethod
+    def address_of(cls, words: Words) -> str:
+        address = f"{cls.scheme}:{words.location}"
+        if not words.location.startswith("//") or not _is_this_machine(urlsplit(address).hostname):
+            note = "over `git+https://`, nobody on the way can change what is fetched"
+            raise fail("reference", "`git+http://` is for servers of this machine alone", words.span, (note,))
+        return address
+
+
+@REFERENCES.register("git+file")
+@dataclass(frozen=True, slots=True)
+class _LocalReference(GitReference):
+    """A recipe in a git repository of this machine."""
+
+    example: ClassVar[str] = "git+file:///srv/recipes//clean.yaml@v1"
+    scheme: ClassVar[str] = "file"
+
+    @classmethod
+    def address_of(cls, words: Words) -> str:
+        if not words.location.startswith("///"):
+            raise bad_reference(words, cls.example)
+        return f"{cls.scheme}:{words.location}"
+
+    def permission(self) -> str | None:
+        return include_permission(unquote(urlsplit(self.address).path))
+
+
+def _is_this_machine(host: str | None) -> bool:
+    try:
+        return host == "localhost" or (host is not None and ipaddress.ip_address(host).is_loopback)
+    except ValueError:
+        return False
+
+
+def _revision(words: Words) -> str | None:
+    revision = words.revision
+    if revision is not None and (revision.startswith("-") or ".." in revision or set(revision) & set("~^:?*[\\")):
+        note = "a tag, a branch, or a commit of 40 digits"
+        raise fail("reference", f"`{revision}` is no revision", words.span, (note,))
+    return revision
+
+
+def _inside(path: str, text: str, span: Span | None) -> str:
+    normal = posixpath.normpath(path)
+    if normal.startswith(("/", "..")) or "\\" in normal:
+        raise fail("reference", f"`{text}` leads out of the repository", span)
+    return normal

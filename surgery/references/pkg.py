@@ -1,0 +1,93 @@
+"""``pkg:my_recipes/heads/linear.yaml``: a recipe that an installed package offers.
+
+A package offers the recipes of a directory by an entry point of the group ``surgery.recipes``, whose name is what
+references call it and whose value is the directory's module path::
+
+    [project.entry-points."surgery.recipes"]
+    my_recipes = "my_package.recipes"
+
+The directory is found by its package's place on the disk. Nothing is imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import posixpath
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import ClassVar, Self
+
+from surgery.diagnostics import Span, SurgeryError, fail
+from surgery.formats.file import open_file
+from surgery.references import REFERENCES
+from surgery.references.base import Found, Reference, Words, bad_reference
+from surgery.suggest import did_you_mean
+
+__all__ = ["GROUP", "PackageReference", "offered"]
+
+#: the group of entry points with which packages offer recipes
+GROUP = "surgery.recipes"
+
+
+@REFERENCES.register("pkg")
+@dataclass(frozen=True, slots=True)
+class PackageReference(Reference):
+    """A recipe of an installed package that offers some; see `surgery.references.pkg`. Its package is not imported."""
+
+    example: ClassVar[str] = "pkg:my_recipes/heads/linear.yaml"
+
+    package: str
+    path: str
+
+    @classmethod
+    def parse(cls, words: Words) -> Self:
+        package, slash, path = words.location.partition("/")
+        if not slash or words.path or words.revision:
+            raise bad_reference(words, cls.example)
+        return cls(package, _inside(path, words.text, words.span))
+
+    def beside(self, path: str, span: Span | None) -> PackageReference:
+        joined = posixpath.join(posixpath.dirname(self.path), path)
+        return PackageReference(self.package, _inside(joined, path, span))
+
+    def find(self, span: Span | None) -> Found:
+        directory = offered().get(self.package)
+        if directory is None:
+            near = did_you_mean(self.package, offered())
+            note = near or f"a package offers recipes by an entry point of the group `{GROUP}`"
+            raise fail("no-package", f"no installed package offers recipes as `{self.package}`", span, (note,))
+        try:
+            with open_file(directory / self.path, str(self)) as opened:
+                content = opened.whole("recipe")
+        except SurgeryError as error:
+            raise error.placed(span) from error
+        return Found(self, content, str(self), Path.cwd(), is_foreign=True)
+
+    def __str__(self) -> str:
+        return f"pkg:{self.package}/{self.path}"
+
+
+def offered() -> dict[str, Path]:
+    """The directories of recipes that installed packages offer, by name."""
+    found = {point.name: _directory(point.value) for point in metadata.entry_points(group=GROUP)}
+    return {name: directory for name, directory in sorted(found.items()) if directory is not None}
+
+
+def _directory(module: str) -> Path | None:
+    """The directory of a module path; finding a top-level package imports nothing of it."""
+    package, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    places = [Path(place, *inner) for place in (spec and spec.submodule_search_locations) or ()]
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _inside(path: str, text: str, span: Span | None) -> str:
+    """A path inside the package's directory of recipes."""
+    normal = posixpath.normpath(path)
+    if normal.startswith(("/", "..")) or "\\" in normal:
+        raise fail("reference", f"`{text}` leads out of the recipes of its package", span)
+    return normal

@@ -1,0 +1,131 @@
+"""Recipes of git repositories: fetched by git itself, and kept by commit.
+
+Of a repository nothing but its recipes is kept: one JSON file for each commit, path -> text, which appears whole or not
+at all, and never changes. The clone that it was made from is temporary, bare and shallow, so that nothing is ever
+checked out: no hook, filter, submodule or symbolic link of a repository has a say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from surgery.diagnostics import Span, fail
+from surgery.files.text import write_text
+from surgery.formats.file import open_file
+from surgery.limits import limits
+from surgery.places.cache import cache_directory
+from surgery.references.git_command import GitFailed, git
+
+__all__ = ["commit_of", "is_commit", "is_kept", "recipes_at"]
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REGULAR = (b"100644", b"100755")
+_SUFFIXES = (".yaml", ".yml")
+#: recipes of one commit: more are no library of recipes
+_MOST = 5_000
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a whole commit, and so names the same content for ever."""
+    return _COMMIT.fullmatch(revision) is not None
+
+
+def commit_of(address: str, revision: str | None, span: Span | None = None) -> tuple[str, bool]:
+    """The commit that a revision is now, and whether it moves by itself, as a branch does and a tag does not.
+
+    Raises:
+        SurgeryError: ``download``: git cannot ask the repository, or it has no such revision.
+    """
+    if revision is not None and is_commit(revision):
+        return revision, False
+    wanted = ["HEAD"] if revision is None else _names(revision)
+    try:
+        answer = git(address, "ls-remote", "--", address, *wanted).decode("utf-8", "replace")
+    except GitFailed as error:
+        raise fail("download", f"git cannot read `{address}`", span, error.lines) from error
+    found = {name: commit for commit, _, name in (line.partition("\t") for line in answer.splitlines())}
+    for name in wanted:
+        if name in found:
+            return found[name], not name.startswith("refs/tags/")
+    note = "abbreviated commits are not looked up: a commit has 40 digits" if revision else "it is empty"
+    raise fail("download", f"`{address}` has no revision `{revision or 'HEAD'}`", span, (note,))
+
+
+def _names(revision: str) -> list[str]:
+    """The names that a revision may be short for; a tag goes before a branch, what it points at before the tag."""
+    if revision.startswith("refs/"):
+        return [f"{revision}^{{}}", revision]
+    return [f"refs/tags/{revision}^{{}}", f"refs/tags/{revision}", f"refs/heads/{revision}"]
+
+
+def recipes_at(address: str, commit: str, span: Span | None = None) -> dict[str, bytes]:
+    """The recipes of a commit by their paths, fetched once.
+
+    Raises:
+        SurgeryError: ``download``: git cannot fetch it.
+    """
+    kept = _kept(address, commit)
+    if not kept.exists():
+        try:
+            with tempfile.TemporaryDirectory(prefix="surgery-") as clone:
+                recipes = dict(_fetched(Path(clone), address, commit))
+        except GitFailed as error:
+            raise fail("download", f"git cannot fetch {commit[:12]} of `{address}`", span, error.lines) from error
+        # JSON has no bytes: what is not UTF-8 is kept in surrogates, and stays what it was
+        text = json.dumps({path: content.decode("utf-8", "surrogateescape") for path, content in recipes.items()})
+        write_text(kept, text, overwrite=True)
+    return _read(kept)
+
+
+def is_kept(address: str, commit: str) -> bool:
+    """Whether the recipes of a commit are here already."""
+    return _kept(address, commit).exists()
+
+
+def _kept(address: str, commit: str) -> Path:
+    return cache_directory("recipes") / hashlib.sha256(address.encode()).hexdigest()[:32] / f"{commit}.json"
+
+
+def _read(kept: Path) -> dict[str, bytes]:
+    with open_file(kept) as file:
+        try:
+            found = json.loads(file.read(0, file.size))
+        except ValueError as error:
+            raise fail("download", f"`{kept}` is damaged", notes=("remove it, and it is fetched anew",)) from error
+    return {path: text.encode("utf-8", "surrogateescape") for path, text in found.items()}
+
+
+def _fetched(clone: Path, address: str, commit: str) -> Iterator[tuple[str, bytes]]:
+    """The recipes of a commit: regular files that end in ``.yaml`` or ``.yml``, with plain paths."""
+    git(address, "init", "--quiet", "--bare", "--", str(clone))
+    fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
+    try:
+        git(address, *fetch, "--depth=1", f"--filter=blob:limit={limits().recipe}", "--", address, commit, at=clone)
+    except GitFailed:
+        # servers of plain files know neither; old ones want the name of a branch
+        git(address, *fetch, "--", address, "+refs/*:refs/*", at=clone)
+    listing = git(address, "ls-tree", "-r", "-z", "--long", commit, at=clone)
+    recipes = [found for line in listing.split(b"\0") if (found := _recipe(line))]
+    if len(recipes) > _MOST:
+        raise GitFailed([f"the repository has {len(recipes)} YAML files, more than {_MOST}"])
+    for path, blob in recipes:
+        yield path, git(address, "cat-file", "blob", blob, at=clone)
+
+
+def _recipe(line: bytes) -> tuple[str, str] | None:
+    """The path and the blob of a line of a tree; None for what is no recipe."""
+    facts, _, name = line.partition(b"\t")
+    mode, _, blob, size = facts.split() if len(facts.split()) == 4 else (b"", b"", b"", b"")
+    try:
+        path = name.decode()
+    except UnicodeDecodeError:
+        return None
+    is_plain = all(part not in ("", ".", "..") for part in path.split("/")) and "\\" not in path
+    if mode not in _REGULAR or not path.endswith(_SUFFIXES) or not is_plain or int(size) > limits().recipe:
+        return None
+    return path, blob.decode()

@@ -1,0 +1,232 @@
+"""Recipes of git repositories: tags, branches and commits, the cache, and repositories that mean harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import surgery
+from surgery.diagnostics import SurgeryError
+from surgery.references.parse import parse_reference
+
+CLEAN = 'steps: [{rename: "module.** -> **"}]'
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    torch.save({"module.a": torch.ones(2)}, "model.pt")
+    return tmp_path / "here"
+
+
+def run(reference: str, allow: tuple[str, ...] = ("network", "include:..")) -> list[str]:
+    recipe = {"source": "model.pt", "steps": [{"use": reference}]}
+    return sorted(surgery.run(recipe, allow=allow).state_dict)
+
+
+def failure(reference: str, allow: tuple[str, ...] = ("network", "include:..")) -> str:
+    with pytest.raises(SurgeryError) as caught:
+        run(reference, allow)
+    return str(caught.value)
+
+
+def codes(reference: str) -> list[str]:
+    plan = surgery.load({"source": "model.pt", "steps": [{"use": reference}]}).plan(allow=["network", "include:.."])
+    return [warning.code for warning in plan.warnings]
+
+
+@pytest.mark.parametrize("way", ["file", "http"])
+def test_a_tag_a_branch_and_a_commit(repository, http_server, here, way):
+    made = repository("recipes")
+    first = made.commit({"a/clean.yaml": CLEAN}, tag="v1")
+    made.commit({"a/clean.yaml": 'steps: [{rename: "module.** -> new.**"}]'})
+    made.git("update-server-info")
+    base = made.file_reference if way == "file" else f"{http_server}/recipes/.git"
+    assert run(f"{base}//a/clean.yaml@v1") == ["a"]
+    assert run(f"{base}//a/clean.yaml@{first}") == ["a"]
+    assert run(f"{base}//a/clean.yaml@main") == ["new.a"]
+    assert run(f"{base}//a/clean.yaml") == ["new.a"]
+    assert codes(f"{base}//a/clean.yaml@v1") == codes(f"{base}//a/clean.yaml@{first}") == []
+    assert codes(f"{base}//a/clean.yaml@main") == codes(f"{base}//a/clean.yaml") == ["moving-reference"]
+
+
+def test_a_recipe_is_run_by_its_reference(repository, here):
+    made = repository("recipes")
+    made.commit(
+        {"clean.yaml": f"params: {{x: {{type: path}}}}\nsource: $x\n{CLEAN}\noutput: out.safetensors"}, tag="v1"
+    )
+    result = surgery.run(f"{made.file_reference}//clean.yaml@v1", params={"x": "model.pt"})
+    assert [Path(written.path) for written in result.written] == [here / "out.safetensors"]
+
+
+def test_recipes_of_one_repository_use_each_other_at_one_commit(repository, here):
+    made = repository("recipes")
+    files = {
+        "top.yaml": "steps: [use: parts/one.yaml]",
+        "parts/one.yaml": "steps: [use: ../two.yaml]",
+        "two.yaml": CLEAN,
+    }
+    made.commit(files, tag="v1")
+    made.commit({"two.yaml": "steps: [{rename: 'nothing -> more'}]"})
+    assert run(f"{made.file_reference}//top.yaml@v1") == ["a"]
+    made.commit({"top.yaml": "steps: [use: ../../outside.yaml]"}, tag="v2")
+    assert "leads out of the repository" in failure(f"{made.file_reference}//top.yaml@v2")
+
+
+def test_a_recipe_that_names_a_repository_needs_permission(repository, http_server, here):
+    made = repository("recipes")
+    commit = made.commit({"clean.yaml": CLEAN}, tag="v1")
+    address = f"{http_server}/recipes/.git//clean.yaml"
+    assert "error[not-allowed]" in failure(f"{address}@v1", ())
+    assert "error[not-allowed]" in failure(f"{address}@{commit}", ())
+    assert "error[not-allowed]" in failure(f"{made.file_reference}//clean.yaml@v1", ("network",))
+    assert run(f"{address}@v1", ("network",)) == ["a"]
+    # what is here is here
+    assert run(f"{address}@{commit}", ()) == ["a"]
+    assert "error[not-allowed]" in failure(f"{address}@v1", ())
+
+
+def test_a_commit_is_fetched_once_and_never_again(repository, here, own_cache):
+    made = repository("recipes")
+    commit = made.commit({"clean.yaml": CLEAN, "weights.bin": b"\0" * 100, "README.md": "x"}, tag="v1")
+    run(f"{made.file_reference}//clean.yaml@v1")
+    kept = [path for path in own_cache.rglob("*") if path.is_file()]
+    assert [path.name for path in kept] == [f"{commit}.json"]
+    assert json.loads(kept[0].read_text()) == {"clean.yaml": CLEAN}
+    made.path.rename(made.path.with_name("gone"))
+    assert run(f"{made.file_reference}//clean.yaml@{commit}") == ["a"]
+    said = failure(f"{made.file_reference}//clean.yaml@v1")
+    assert "error[download]: git cannot read" in said
+    kept[0].write_text("{")
+    assert "is damaged" in failure(f"{made.file_reference}//clean.yaml@{commit}")
+
+
+def test_what_is_not_there(repository, here):
+    made = repository("recipes")
+    made.commit({"clean.yaml": CLEAN}, tag="v1")
+    assert "did you mean `clean.yaml`?" in failure(f"{made.file_reference}//clan.yaml@v1")
+    assert "has no revision `v2`" in failure(f"{made.file_reference}//clean.yaml@v2")
+    assert "git cannot fetch" in failure(f"{made.file_reference}//clean.yaml@{'1' * 40}")
+    assert "has no revision `HEAD`" in failure(f"{repository('empty').file_reference}//clean.yaml")
+    monkey = {"PATH": ""}
+    code = f"import surgery; surgery.load('{made.file_reference}//clean.yaml@v1')"
+    ended = subprocess.run([sys.executable, "-c", code], env={**os.environ, **monkey}, capture_output=True, text=True)
+    assert "error[download]: git is not installed" in ended.stderr
+
+
+def test_nothing_of_a_repository_runs_or_leads_out_of_it(repository, here, tmp_path):
+    """Hooks, filters, submodules, symbolic links and odd paths of a repository have no say."""
+    made, other = repository("recipes"), repository("other")
+    other.commit({"x.yaml": CLEAN})
+    secret = tmp_path / "secret.yaml"
+    secret.write_text(CLEAN)
+    ran = tmp_path / "ran"
+    for hook in ("post-checkout", "pre-receive", "upload-pack", "reference-transaction"):
+        file = made.path / ".git/hooks" / hook
+        file.write_text(f"#!/bin/sh\ntouch {ran}\n")
+        file.chmod(0o755)
+    made.git("config", "uploadpack.packObjectsHook", f"touch {ran} &&")
+    made.git("config", "filter.evil.smudge", f"touch {ran}")
+    (made.path / "link.yaml").symlink_to(secret)
+    made.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.path), "sub")
+    ran.unlink(missing_ok=True)
+    made.commit({"clean.yaml": CLEAN, ".gitattributes": "*.yaml filter=evil"}, tag="v1")
+    ran.unlink(missing_ok=True)
+    assert run(f"{made.file_reference}//clean.yaml@v1") == ["a"]
+    assert not ran.exists()
+    assert "there is no recipe `link.yaml`" in failure(f"{made.file_reference}//link.yaml@v1")
+    assert "there is no recipe `sub/x.yaml`" in failure(f"{made.file_reference}//sub/x.yaml@v1")
+
+
+def test_git_that_runs_a_hook_reads_the_right_repository(repository, here, monkeypatch):
+    """git sets variables for its hooks, and surgery may run in one: of a commit, say."""
+    made, other = repository("recipes"), repository("other")
+    made.commit({"clean.yaml": CLEAN}, tag="v1")
+    other.commit({"x.yaml": CLEAN})
+    monkeypatch.setenv("GIT_DIR", str(other.path / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other.path / ".git/index"))
+    assert run(f"{made.file_reference}//clean.yaml@v1") == ["a"]
+
+
+def test_two_at_once(repository, here):
+    made = repository("recipes")
+    made.commit({"clean.yaml": CLEAN}, tag="v1")
+    code = f"import surgery; surgery.load('{made.file_reference}//clean.yaml@v1')"
+    running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]
+
+
+def test_a_recipe_that_is_not_utf8_says_where(repository, here):
+    made = repository("recipes")
+    made.commit({"clean.yaml": b"steps: []\n# \xff\n"}, tag="v1")
+    said = failure(f"{made.file_reference}//clean.yaml@v1")
+    assert "error[yaml]" in said
+    assert f"{made.file_reference}//clean.yaml@v1" in said
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "source: ../here/model.pt",
+        "source: {path}",
+        "source: ~/model.pt",
+        "source: $x\nsteps: [load: {from: '{path}'}]",
+        "source: $x\nexpect: {like: '{path}'}",
+        "params: {y: {type: path, default: '{path}'}}\nsource: $y",
+        "params: {y: {type: path, default: '{path}'}}\nsource: {recipe: inner.yaml, params: {x: $y}}",
+        "source: {recipe: inner.yaml, params: {x: '{path}'}}",
+        "source: {recipe: 'builtin:soup', params: {a: '{path}', b: '{path}', c: '{path}'}}",
+        "params: {n: {type: integer, from: '{json}#/n'}}\nsource: x.pt\nseed: $n",
+    ],
+)
+def test_a_recipe_from_elsewhere_reads_no_file_that_its_caller_does_not_name(repository, here, recipe):
+    Path("config.json").write_text('{"n": 1}')
+    made = repository("recipes")
+    text = recipe.replace("{path}", str(here / "model.pt")).replace("{json}", str(here / "config.json"))
+    head = "" if text.startswith("params") else "params: {x: {type: path, default: none.pt}}\n"
+    inner = "params: {x: {type: path}}\nsource: $x"
+    made.commit({"evil.yaml": head + text, "inner.yaml": inner}, tag="v1")
+    reference = f"{made.file_reference}//evil.yaml@v1"
+    with pytest.raises(SurgeryError) as caught:
+        surgery.load(reference).plan(params={"x": "model.pt"} if head else {})
+    assert "not-allowed" in {d.code for d in caught.value.diagnostics}
+    with pytest.raises(SurgeryError) as caught:
+        surgery.load({"source": {"recipe": reference, "params": {"x": "model.pt"} if head else {}}}).plan(
+            allow=["include:.."]
+        )
+    assert "not-allowed" in {d.code for d in caught.value.diagnostics}
+
+
+@pytest.mark.parametrize(
+    "output", ["{outside}/x.safetensors", "../x.safetensors", "there.safetensors", "link/x.safetensors"]
+)
+def test_a_recipe_from_elsewhere_writes_beside_its_caller_and_over_nothing(repository, here, tmp_path, output):
+    (tmp_path / "outside").mkdir()
+    (here / "link").symlink_to(tmp_path / "outside")
+    (here / "there.safetensors").write_bytes(b"mine")
+    made = repository("recipes")
+    path = output.replace("{outside}", str(tmp_path / "outside"))
+    head = "params: {x: {type: path}}\nsource: $x\n"
+    made.commit({"evil.yaml": f"{head}output: {{path: {path}, overwrite: true}}"}, tag="v1")
+    reference = f"{made.file_reference}//evil.yaml@v1"
+    with pytest.raises(SurgeryError) as caught:
+        surgery.run(reference, params={"x": "model.pt"})
+    assert {d.code for d in caught.value.diagnostics} <= {"not-allowed", "output-exists"}
+    assert not list((tmp_path / "outside").iterdir())
+    assert (here / "there.safetensors").read_bytes() == b"mine"
+
+
+def test_the_reference_of_what_was_found_names_its_commit(repository):
+    made = repository("recipes")
+    commit = made.commit({"clean.yaml": CLEAN}, tag="v1")
+    found = parse_reference(f"{made.file_reference}//clean.yaml@v1").find(None)
+    assert found.commit == commit
+    assert str(found.reference) == f"{made.file_reference}//clean.yaml@{commit}"
+    assert (found.is_foreign, found.is_moving, found.content) == (True, False, CLEAN.encode())
