@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from surgery.diagnostics import Span, fail
+from surgery.suggest import did_you_mean
 
-__all__ = ["Difference", "distance", "first_difference", "outputs_of", "seeded_inputs"]
+__all__ = [
+    "Difference",
+    "distance",
+    "first_difference",
+    "outputs_of",
+    "seeded_inputs",
+    "submodule",
+]
 
 #: where an output belongs: the path of the module, and how often it was called before
 _Call: TypeAlias = tuple[str, int]
@@ -38,8 +47,10 @@ def outputs_of(
     values: Sequence[Tensor],
     called: str,
     span: Span | None = None,
-    output: str | None = None,
+    *,
     names: Sequence[str | None] = (),
+    at: str | None = None,
+    output: str | None = None,
 ) -> list[Tensor]:
     """The tensors that a model in evaluation mode gives for its inputs, nested containers flattened.
 
@@ -48,9 +59,10 @@ def outputs_of(
         values: its arguments.
         called: what messages call it.
         span: their place.
-        output: what of the outputs is wanted: keys, names and indices joined by dots; None for all. An output that is
-            one tensor has no parts, and is that.
         names: those of the arguments; None, or none, for positional ones.
+        at: the path of the inner module whose output is wanted; None for the model's own.
+        output: what of the output is wanted: keys, names and indices joined by dots; None for all. An output that is
+            one tensor has no parts, and is that.
 
     Raises:
         SurgeryError: code ``check-failed``; the model does not take the inputs, or has no such output.
@@ -63,18 +75,49 @@ def outputs_of(
     called_by = list(names) or [None] * len(placed)
     positional = [value for name, value in zip(called_by, placed, strict=True) if name is None]
     keywords = {name: value for name, value in zip(called_by, placed, strict=True) if name is not None}
+    inner = model if at is None else submodule(model, at, called, span)
     try:
-        with torch.inference_mode():
-            given = model.eval()(*positional, **keywords)
+        with torch.inference_mode(), _last_output(inner) as seen:
+            model.eval()(*positional, **keywords)
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]
         shapes = " and ".join(str(list(value.shape)) for value in values)
         message = f"{called} does not run on an input of {shapes}: {type(error).__name__}: {first_line}"
         raise fail("check-failed", message, span, cause=error) from error
-    found = list(_tensors(_chosen(given, output, called, span)))
+    if not seen:
+        raise fail("check-failed", f"{called} does not call its `{at}`", span)
+    found = list(_tensors(_chosen(seen[0], output, called, span)))
     if not found:
         raise fail("check-failed", f"{called} gives no tensor that could be compared", span)
     return found
+
+
+@contextmanager
+def _last_output(module: nn.Module) -> Iterator[list[Any]]:
+    """A list that holds, once `module` was called, what it gave the last time."""
+    seen: list[Any] = []
+
+    def note(_: nn.Module, __: Any, output: Any) -> None:
+        seen[:] = [output]
+
+    handle = module.register_forward_hook(note)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def submodule(model: nn.Module, path: str, called: str, span: Span | None) -> nn.Module:
+    """The module at a path inside a model that messages call `called`.
+
+    Raises:
+        SurgeryError: code ``check-failed``; there is none.
+    """
+    known: dict[str, nn.Module] = dict(model.named_modules())
+    if path not in known:
+        near = did_you_mean(path, known)
+        raise fail("check-failed", f"{called} has no module `{path}`", span, (near,) if near else ())
+    return known[path]
 
 
 def _placed(value: Tensor, device: torch.device | None, dtype: torch.dtype | None) -> Tensor:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ParityCheck"]
 
+#: of the reference and of the result: the whole of it, and what messages call it
+_WHOLE = (None, None)
+_CALLED = ("the reference", "the result")
+
 
 @dataclass(frozen=True, slots=True)
 class ParityCheck:
@@ -57,10 +61,11 @@ class ParityCheck:
         reference = assemble(self.reference, materialise(self.reference.entries)).eval()
         result = self._result(tensors, weights).eval()
         one, other = self._part(reference, 0), self._part(result, 1)
-        outputs = _both(wanted.output)
-        names = list(zip(*(_both(drawn.name) for drawn in wanted.input), strict=True)) or [(), ()]
-        expected = outputs_of(one, values, "the reference", self.span, outputs[0], names[0])
-        off = distance(expected, outputs_of(other, values, "the result", self.span, outputs[1], names[1]))
+        at, outputs = wanted.at or _WHOLE, wanted.output or _WHOLE
+        names = list(zip(*(drawn.name or _WHOLE for drawn in wanted.input), strict=True)) or [(), ()]
+        expected = outputs_of(one, values, _CALLED[0], self.span, names=names[0], at=at[0], output=outputs[0])
+        found = outputs_of(other, values, _CALLED[1], self.span, names=names[1], at=at[1], output=outputs[1])
+        off = distance(expected, found)
         if off <= wanted.tolerance:
             return
         name = wanted.like.describe()
@@ -86,19 +91,7 @@ class ParityCheck:
         return loaded_by_its_library(self.modules.skeleton.module, tensors, self.span)
 
     def _part(self, model: Module, side: int) -> Module:
-        names = self.parity.module or (None,)
-        path = names[side] if side < len(names) else None
-        if path is None:
-            return model
-        try:
-            return model.get_submodule(path)
-        except AttributeError as error:
-            called = ("the reference", "the result")[side]
-            raise fail("check-failed", f"{called} has no module `{path}`", self.span, cause=error) from error
+        from surgery.model.outputs import submodule
 
-
-def _both(names: tuple[str | None, ...] | None) -> tuple[str | None, str | None]:
-    """The names of an input or output of the reference and of the result; one name is both's."""
-    if not names:
-        return None, None
-    return names[0], names[-1]
+        path = (self.parity.module or _WHOLE)[side]
+        return model if path is None else submodule(model, path, _CALLED[side], self.span)

@@ -34,15 +34,17 @@ class Parity:
     tensors in files otherwise than in memory, the result may have the names of files.)
 
     Of each model the whole output is compared, all its tensors in turn, or what `output` names: a word such as
-    ``logits``, an index, or several joined by dots. It is both models', where both have more than one output;
-    ``[logits, 0]`` is the reference's and the result's.
+    ``logits``, an index, or several joined by dots; an output that is one tensor has no parts, and is that. `at` takes
+    the output of an inner module while the whole model runs, `module` runs an inner module alone. One name is that of
+    both models; of ``[encoder, null]`` the first is the reference's, the second the result's, and null the whole.
     """
 
     like: Source = option(source, default=REQUIRED, help="the reference model, with its weights")
     input: tuple[Drawn, ...] = option(inputs, default=REQUIRED, help="its shape, batch included")
     into: Source | None = option(source, help="the model that the tensors of a bare state dict belong to")
     output: Any = option(parts, help="what of the outputs is compared: `logits`, `[last_hidden_state, 0]`")
-    module: Any = option(parts, help="the submodule that runs: of the reference, or `[encoder, null]`: of both")
+    at: Any = option(parts, help="the inner module whose output is compared: `avgpool`")
+    module: Any = option(parts, help="the inner module that runs, alone: `[encoder, null]`")
     seed: int = option(integer, default=0, help="of the input")
     tolerance: float = option(number, default=1e-5, help="how far outputs may be apart, relative to the largest value")
 

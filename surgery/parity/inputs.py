@@ -16,7 +16,7 @@ __all__ = ["Drawn", "inputs", "parts"]
 
 @dataclass(frozen=True, slots=True)
 class _Parts(Kind):
-    """A name inside the reference; or a list of two, of the reference and of the result, null being the whole."""
+    """A name inside both models; or a list of two, of the reference and of the result, null being the whole."""
 
     def read(self, node: Node, reader: Reader) -> Any:
         items = reader.items(node)
@@ -29,7 +29,7 @@ class _Parts(Kind):
             note = "such as `logits`, or `[last_hidden_state, 0]` for the reference and the result"
             reader.report("wrong-type", f"a name, or a list of two, stands here, not {what}", node.span, (note,))
             return None
-        return tuple(names)
+        return names[0], names[-1]
 
     def schema(self) -> dict[str, Any]:
         name = {"type": ["string", "integer", "null"]}
