@@ -289,6 +289,44 @@ class Recipe:
         """Plan and execute; the arguments are those of `plan` and of `Plan.execute`."""
         return self.plan(subject, **options).execute(digest=digest)
 
+    @without_collection()
+    def invert(
+        self,
+        checkpoint: str | os.PathLike[str] | Mapping[str, Tensor] | None = None,
+        /,
+        *,
+        params: Mapping[str, Any] | None = None,
+        allow: Iterable[str] = (),
+        partial: bool = False,
+        limits: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> Recipe:
+        """The recipe that takes back what this one does: every tensor, bit for bit, under the key that it had.
+
+        Its `text` is what a person would have written. It is proved on the keys of `checkpoint`, or of the recipe's own
+        source where that is at hand; without keys it is given only where the rules themselves are proof. What there is
+        to say of it, such as rules that had to be narrower than their mirror images, is among its `warnings`.
+
+        Args:
+            checkpoint: a checkpoint or a state dict in the place of the recipe's source.
+            params: values of the parameters by name; `named` takes them as keywords.
+            allow: permissions, as those of `plan`.
+            partial: whether tensors that the recipe leaves behind are forgotten.
+            limits: limits that are raised.
+            named: values of parameters.
+
+        Raises:
+            SurgeryError: ``no-inverse``, with every rule that has none; or what else is wrong.
+
+        >>> recipe = Recipe.of_text("steps: [{rename: {rest: error, rules: 'layer.{i} -> blocks.{i}'}}]")
+        >>> print(recipe.invert().text.splitlines()[-1].strip())
+        rules: "blocks.{i} -> layer.{i}"
+        """
+        from surgery.inversion import invert_recipe
+
+        with limited(limits or {}):
+            return invert_recipe(self, checkpoint, params={**(params or {}), **named}, allow=allow, partial=partial)
+
     def __repr__(self) -> str:
         from surgery.report.recipe import recipe_text
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": Entry("verify", "Check a file against what it says made it.", _CHECKPOINTS),
     "new": Entry("new", "Begin a recipe.", _WRITING),
     "import": Entry("import_", "Write a recipe from the rules of another tool.", _WRITING),
+    "invert": Entry("invert", "Print the recipe that takes back what a recipe does.", _WRITING),
     "fmt": Entry("fmt", "Format recipes.", _WRITING),
     "schema": Entry("schema", "Print the JSON Schema of recipes.", _WRITING),
     "explain": Entry("explain", "Explain a key, an error code, a step or an operation.", _REFERENCE),

@@ -1,0 +1,125 @@
+"""From a recipe to its inverse."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.inversion.ground import Checkpoint, Ground, ground_of, own_ground
+from surgery.inversion.pieces import Piece
+from surgery.inversion.proof import proved
+from surgery.inversion.stage_inverse import stage_inverse
+from surgery.inversion.stages import Stage, Staging, lost_on_the_way, stages_of
+from surgery.inversion.writing import beside, recipe_text, step_nodes
+from surgery.opening import open_sources
+from surgery.planning.context import Context
+from surgery.recipe import Recipe
+from surgery.steps.sequence import apply_steps
+from surgery.tensors.subject import Subject
+
+__all__ = ["invert_recipe"]
+
+
+def invert_recipe(
+    recipe: Recipe,
+    checkpoint: Checkpoint | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    allow: Iterable[str] = (),
+    partial: bool = False,
+) -> Recipe:
+    """The recipe that takes back what a recipe does; what there is to say of it is among its warnings.
+
+    It is proved on the keys of `checkpoint`, or of the recipe's own source where that is at hand; without keys it is
+    given only where the rules themselves are proof.
+
+    Args:
+        recipe: the recipe.
+        checkpoint: a file, or a state dict, that it is for.
+        params: values of its parameters.
+        allow: permissions of the caller.
+        partial: whether tensors that the recipe leaves behind are forgotten.
+
+    Raises:
+        SurgeryError: code ``no-inverse``, with every rule that has no inverse; or what else is wrong.
+    """
+    given = dict(params or {})
+    if checkpoint is None:
+        ground = own_ground(recipe, params=given, allow=allow)
+    else:
+        ground = ground_of(recipe, checkpoint, params=given, allow=allow)
+    if ground is None:
+        pieces, said, conditions = proved(recipe, partial=partial)
+        return _written(recipe, pieces, said, conditions)
+    stages = _stages(recipe, ground, partial)
+    pieces, said = _inverted(recipe, ground, stages)
+    inverse = _written(recipe, pieces, said)
+    if stages:
+        _check_whole(inverse, ground, stages)
+    return inverse
+
+
+def _stages(recipe: Recipe, ground: Ground, partial: bool) -> list[Stage]:
+    def taken(among: set[str] | None) -> list[Stage]:
+        context = dataclasses.replace(ground.context, diagnostics=[], drops=[])
+        subject = open_sources(ground.bound, context)
+        staging = Staging(context, idle=among is not None)
+        return stages_of(ground.bound.steps, recipe.steps, subject, staging, among=among, loads=ground.loads)
+
+    stages = taken(None)
+    while partial and (lost := lost_on_the_way(stages)):
+        among = set(stages[0].before.entries) - lost
+        if not among:
+            raise fail("no-inverse", "none of the source's tensors reaches the result")
+        stages = taken(among)
+    return stages
+
+
+def _inverted(recipe: Recipe, ground: Ground, stages: Sequence[Stage]) -> tuple[list[Piece], list[Diagnostic]]:
+    """The steps of the inverse, and what there is to say.
+
+    Raises:
+        SurgeryError: everything that has no inverse.
+    """
+    pieces: list[Piece] = []
+    said: list[Diagnostic] = []
+    lines, nodes = recipe.text.split("\n"), step_nodes(recipe.document)
+    for stage in reversed(stages):
+        found, more = stage_inverse(stage, lines, ground.bound.values)
+        words = beside(nodes, stage.step.span)
+        pieces += [dataclasses.replace(piece, beside=words) for piece in found]
+        said = [*more, *said]
+    _raise_errors(said)
+    return pieces, said
+
+
+def _raise_errors(said: Sequence[Diagnostic]) -> None:
+    if any(one.severity == "error" for one in said):
+        raise SurgeryError(said)
+
+
+def _written(
+    recipe: Recipe, pieces: Sequence[Piece], said: Sequence[Diagnostic], conditions: Sequence[str] = ()
+) -> Recipe:
+    """The inverse, read from its text."""
+    _raise_errors(said)
+    text = recipe_text(recipe, pieces, conditions)
+    inverse = Recipe.of_text(text, f"inverse of {recipe.name}", directory=recipe.directory)
+    return dataclasses.replace(inverse, warnings=(*said, *inverse.warnings))
+
+
+def _check_whole(inverse: Recipe, ground: Ground, stages: Sequence[Stage]) -> None:
+    """Plan the whole inverse on the result, and compare keys, shapes and dtypes with the source.
+
+    Raises:
+        SurgeryError: they differ, which would be a mistake of ours.
+    """
+    values = {name: value for name, value in ground.bound.values.items() if name in inverse.params}
+    values |= {name: "result" for name in inverse.params if name not in values}
+    bound = inverse.bind(values)
+    entries = {key: dataclasses.replace(entry, kind=None) for key, entry in stages[-1].after.entries.items()}
+    restored = apply_steps(bound.steps, Subject(entries), Context())
+    before = {key: entry.spec for key, entry in stages[0].before.entries.items()}
+    assert {key: entry.spec for key, entry in restored.entries.items()} == before, "each step alone comes right"

@@ -1,0 +1,177 @@
+"""The operations of a rule backwards, as they are written: of ``concat | flip`` comes ``flip | chunk``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from surgery.lang.expression import Call, Expression, Name
+from surgery.ops.base import Op, OpError
+from surgery.ops.chunk import Chunk
+from surgery.ops.concat import Concat
+from surgery.ops.patterns import check
+from surgery.ops.permute import Permute, Transpose
+from surgery.ops.rearrange import Rearrange
+from surgery.ops.reshape import Squeeze, Unsqueeze
+from surgery.ops.select import Flip
+from surgery.ops.split import Split
+from surgery.ops.stack import Stack, Unstack
+from surgery.tensors.expr import Computed, TensorExpr
+from surgery.tensors.spec import Spec
+
+__all__ = ["Application", "applications", "inverse_anywhere", "why_none", "written"]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An operation at work, once.
+
+    Attributes:
+        place: its place behind ``via``, from 0.
+    """
+
+    place: int
+    operation: Op
+    inputs: tuple[Spec, ...]
+    outputs: tuple[Spec, ...]
+
+    @property
+    def inverse(self) -> Op | None:
+        """The operation that makes the inputs of the outputs again."""
+        return self.operation.inverse(self.inputs, self.outputs)
+
+
+def applications(expr: TensorExpr, length: int) -> Iterator[Application]:
+    """The operations, `length` in a row, that made an expression."""
+    if not length or not isinstance(expr, Computed) or not isinstance(expr.operation, Op):
+        return
+    inputs = tuple(one.spec for one in expr.inputs)
+    outputs: tuple[Spec, ...] = (expr.spec,)
+    if expr.outputs > 1:
+        outputs = expr.operation.infer(inputs, expr.outputs)
+    yield Application(length - 1, expr.operation, inputs, outputs)
+    for one in expr.inputs:
+        yield from applications(one, length - 1)
+
+
+def _permuted(op: Permute) -> Op | None:
+    if min(op.dims, default=0) < 0:
+        return None
+    return Permute(tuple(sorted(range(len(op.dims)), key=op.dims.__getitem__)))
+
+
+def _rearranged(op: Rearrange) -> Op | None:
+    """The pattern from right to left, where the sizes that are given tell all that it will need."""
+    _, right = check("rearrange", op.pattern, op.axes)
+    given, wanted = dict(op.axes), []
+    for group in right.composition:
+        if len(group) < 2 or isinstance(group, str):
+            continue
+        if not all(isinstance(axis, str) and axis.isidentifier() for axis in group):
+            return None
+        known = [(axis, given[axis]) for axis in group if axis in given]
+        if len(known) < len(group) - 1:
+            return None
+        wanted += known
+    left_text, right_text = (side.strip() for side in op.pattern.split("->"))
+    return Rearrange(f"{right_text} -> {left_text}", tuple(sorted(wanted, key=list(given.items()).index)))
+
+
+#: what undoes an operation whatever the shapes
+_ANYWHERE: dict[type[Op], Callable[[Any], Op | None]] = {
+    Chunk: lambda op: Concat(dim=op.dim),
+    Split: lambda op: Concat(dim=op.dim),
+    Stack: lambda op: Unstack(dim=op.dim),
+    Unstack: lambda op: Stack(dim=op.dim),
+    Transpose: lambda op: op,
+    Permute: _permuted,
+    Rearrange: _rearranged,
+    Squeeze: lambda op: Unsqueeze(op.dim),
+    Unsqueeze: lambda op: Squeeze(op.dim),
+    Flip: lambda op: op,
+}
+
+
+def inverse_anywhere(op: Op) -> Op | None:
+    """The operation that undoes `op` whatever the shapes; None where there is none, or where it depends on them.
+
+    >>> print(inverse_anywhere(Permute((2, 0, 1))), inverse_anywhere(Concat()))
+    permute(1, 2, 0) None
+    """
+    make = _ANYWHERE.get(type(op))
+    return make(op) if make else None
+
+
+def written(inverse: Op, original: Op, call: Call | Name, outputs: Sequence[Spec] = ()) -> str:
+    """An inverse as one would write it: what `original` was called with, in `call`, stays in the same words.
+
+    `outputs` are shapes that it has to take; sizes that follow from all of them are left out.
+
+    >>> from surgery.lang import parse_expression
+    >>> from surgery.text import Text
+    >>> call = parse_expression(Text.plain('rearrange("(h two) e -> (two h) e", h=$heads, two=2)'))
+    >>> op = Rearrange("(h two) e -> (two h) e", (("h", 4), ("two", 2)))
+    >>> print(written(_rearranged(op), op, call))
+    rearrange("(two h) e -> (h two) e", h=$heads, two=2)
+    """
+    if inverse == original:
+        return _text(call)
+    said = dict(call.kwargs) if isinstance(call, Call) else {}
+    inverse = _shortest(inverse, said, outputs)
+    made = _as_call(inverse)
+    kwargs = dict(made.kwargs)
+    for field in dataclasses.fields(inverse):  # type: ignore[arg-type]
+        same = field.name in said and getattr(original, field.name, None) == getattr(inverse, field.name)
+        if same and field.name not in (inverse.keywords, inverse.variadic) and field.default is not dataclasses.MISSING:
+            kwargs[field.name] = said[field.name]
+    values = dict(getattr(inverse, inverse.keywords)) if inverse.keywords else {}
+    before = dict(getattr(original, original.keywords)) if original.keywords else {}
+    for name, value in values.items():
+        if name in said and before.get(name) == value:
+            kwargs[name] = said[name]
+    order = [*[name for name in said if name in kwargs], *[name for name in kwargs if name not in said]]
+    again = Call(made.name, made.args, tuple((name, kwargs[name]) for name in order))
+    return _text(again) if again.args or again.kwargs else again.name
+
+
+def _as_call(op: Op) -> Call:
+    from surgery.lang.parser import parse_expression
+    from surgery.text import Text
+
+    parsed = parse_expression(Text.plain(str(op)))
+    return parsed if isinstance(parsed, Call) else Call(op.name)
+
+
+def _text(expression: Expression) -> str:
+    """An expression with its parameters as people write them."""
+    from surgery.inversion.text import plain_parameters
+
+    return plain_parameters(str(expression))
+
+
+def _shortest(op: Op, said: Mapping[str, Any], outputs: Sequence[Spec]) -> Op:
+    """The operation without the sizes that follow from the shapes and were not given before."""
+    if not op.keywords or not outputs:
+        return op
+    for name, value in getattr(op, op.keywords):
+        fewer = tuple(pair for pair in getattr(op, op.keywords) if pair != (name, value))
+        shorter = dataclasses.replace(op, **{op.keywords: fewer})  # type: ignore[type-var]
+        if name not in said and _agree(shorter, op, outputs):
+            op = shorter
+    return op
+
+
+def _agree(one: Op, other: Op, specs: Sequence[Spec]) -> bool:
+    try:
+        return all(one.infer((spec,), 1) == other.infer((spec,), 1) for spec in specs)
+    except OpError:
+        return False
+
+
+def why_none(op: Op, call: Call | Name) -> str:
+    """Why nothing undoes an operation, which is called so, for people."""
+    if op.arity == "join":
+        return f"nothing takes apart again what `{_text(call)}` joins"
+    return f"nothing undoes `{_text(call)}`: its result does not say what it was made of"
