@@ -82,6 +82,7 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
         keep=output.container == "keep",
         entry=tuple(output.entry.split(".")) if output.entry else None,
         without=output.without,
+        without=output.without,
         span=output.span,
     )
     return Target(path, name, sink, request, output.overwrite)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import fail
 from surgery.formats.contents import Ordered, Rest
-from surgery.formats.editing import on_the_way, with_node, without_node
+from surgery.formats.editing import on_the_way, with_node, without_entries, without_node
 from surgery.formats.following import following
 from surgery.formats.nodes import is_module
 from surgery.sinks.base import Request
@@ -60,10 +60,11 @@ def tree_of(subject: Subject, request: Request) -> Any:
         assert request.entry is not None, "checked"
         return with_node({}, request.entry, state)
     if request.entry is None or request.entry == rest.entry:
-        return with_node(rest.tree, rest.entry, state)
+        return with_node(without_entries(rest.tree, request.without), rest.entry, state)
     if not rest.entry:
         return with_node({}, request.entry, state)
-    return with_node(without_node(rest.tree, rest.entry), request.entry, state)
+    tree = without_node(without_entries(rest.tree, request.without), rest.entry)
+    return with_node(tree, request.entry, state)
 
 
 def _state_dict(subject: Subject) -> Ordered:
