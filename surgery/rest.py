@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from surgery.formats.contents import Placeholder, Rest
+from surgery.formats.editing import removable, without_entries
 from surgery.formats.nodes import children
 from surgery.formats.survey import Survey, candidates
+from surgery.planning.context import Context
 from surgery.sinks.base import Output
+from surgery.suggest import did_you_mean
 from surgery.tensors.expr import Unread
 from surgery.tensors.subject import Subject
 from surgery.wording import counted, listed
 
-__all__ = ["rest_remarks"]
+__all__ = ["rest_remarks", "without_left"]
 
 #: where what `torch.load` takes with ``weights_only=True`` is from: sizes, dtypes, what makes tensors
 _PLAIN = ("torch", "torch._utils", "torch._tensor", "torch.serialization")
@@ -32,6 +36,36 @@ def rest_remarks(subject: Subject, outputs: Sequence[Output]) -> Iterator[str]:
         yield from _others(rest, output)
     written = [rest.tree] if kept else list(rest.extra.values()) if outputs else []
     yield from _code([*written, *(_unread(subject) if outputs else [])])
+
+
+def without_left(subject: Subject, outputs: Sequence[Output], context: Context) -> Subject:
+    """The subject without what no output that keeps its container takes along.
+
+    Errors (to the context): ``entry``; there is nothing of a name that is to be left behind.
+    """
+    rest: Rest | None = subject.rest
+    for output in outputs:
+        if output.without and output.container != "keep":
+            note = "`container: bare` leaves everything behind"
+            context.report("entry", "`without` wants `container: keep`", output.span, notes=(note,))
+        else:
+            _check_left(rest, output, context)
+    kept = [set(output.without) for output in outputs if output.container == "keep"]
+    if rest is None or not kept:
+        return subject
+    tree = without_entries(rest.tree, sorted(set.intersection(*kept)))
+    return subject.replace(rest=dataclasses.replace(rest, tree=tree))
+
+
+def _check_left(rest: Rest | None, output: Output, context: Context) -> None:
+    for name in output.without:
+        path = removable(rest.tree, name) if rest is not None else None
+        if rest is None or path is None:
+            near = did_you_mean(name, [child for child, _ in children(rest.tree)] if rest is not None else [])
+            notes = [near] if near else []
+            context.report("entry", f"there is no entry `{name}` to leave behind", output.span, notes=notes)
+        elif path == rest.entry[: len(path)]:
+            context.report("entry", f"`{name}` is what the result goes into", output.span)
 
 
 def _unread(subject: Subject) -> list[Any]:

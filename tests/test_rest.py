@@ -46,6 +46,34 @@ def test_a_result_moves_inside_its_container(checkpoint: Path) -> None:
     assert moved.startswith("the result moves from `model` to `ema` of the checkpoint, and takes the place")
 
 
+def test_entries_are_left_behind_by_name(checkpoint: Path) -> None:
+    source = {"checkpoint": {"path": str(checkpoint), "entry": "model"}}
+    kept = {"path": "out.pt", "container": "keep"}
+    outputs = [{**kept, "without": ["args", "ema.a"]}, {**kept, "path": "all.pt"}]
+    surgery.run({"source": source, "output": outputs})
+    written = torch.load("out.pt", weights_only=True)
+    assert (list(written), written["ema"]) == (["model", "ema", "epoch"], {})
+    assert list(torch.load("all.pt", weights_only=False)) == ["model", "ema", "epoch", "args"]
+
+
+def test_what_no_output_takes_along_is_not_spoken_of(checkpoint: Path) -> None:
+    assert remarks(checkpoint, container="keep", without=["ema", "args"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ({"container": "keep", "without": "arg"}, "no entry `arg` to leave behind.*did you mean `args`"),
+        ({"container": "keep", "without": "args.lr"}, "no entry `args.lr` to leave behind"),
+        ({"container": "keep", "without": "model"}, "`model` is what the result goes into"),
+        ({"without": "ema"}, "`without` wants `container: keep`"),
+    ],
+)
+def test_what_cannot_be_left_behind_is_an_error(checkpoint: Path, output: dict[str, Any], message: str) -> None:
+    with pytest.raises(surgery.SurgeryError, match=f"(?s)error.entry.*{message}"):
+        remarks(checkpoint, **output)
+
+
 def test_without_outputs_nothing_is_left_behind(checkpoint: Path) -> None:
     assert surgery.load({"source": {"checkpoint": {"path": str(checkpoint), "entry": "model"}}}).plan().remarks == ()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from surgery.formats.contents import Ordered
+from surgery.formats.entries import path_of
 
-__all__ = ["on_the_way", "with_changes", "with_node", "without_node"]
+__all__ = ["on_the_way", "removable", "with_changes", "with_node", "without_entries", "without_node"]
 
 
 def on_the_way(tree: Any, entry: tuple[str, ...]) -> Iterator[Any]:
@@ -50,9 +51,26 @@ def without_node(node: Any, entry: tuple[str, ...]) -> Any:
     key = _key(node, name)
     if below:
         return with_node(node, (name,), without_node(node[key], tuple(below)))
+    if isinstance(node, tuple):
+        return (*node[:key], *node[key + 1 :])
     changed = _copied(node)
     del changed[key]
     return changed
+
+
+def without_entries(tree: Any, entries: Iterable[str]) -> Any:
+    """A copy of `tree` without what stands at these dotted names, as far as `removable` finds it."""
+    for entry in entries:
+        path = removable(tree, entry)
+        if path is not None:
+            tree = without_node(tree, path)
+    return tree
+
+
+def removable(tree: Any, entry: str) -> tuple[str, ...] | None:
+    """The path to an entry of mappings and lists; None where there is none, or it belongs to an object."""
+    path = path_of(tree, entry)
+    return path if path and len(list(on_the_way(tree, path))) == len(path) + 1 else None
 
 
 def with_changes(node: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from surgery.suggest import did_you_mean
 from surgery.tensors.expr import TensorExpr
 from surgery.wording import listed
 
-__all__ = ["ROOT", "Candidate", "StateDict", "candidates", "choose"]
+__all__ = ["ROOT", "Candidate", "StateDict", "candidates", "choose", "path_of"]
 
 
 #: what a module keeps beside its tensors, which goes with it as it is, even if tensors are in it
@@ -110,7 +110,7 @@ def _common(first: tuple[str, ...], last: tuple[str, ...]) -> tuple[str, ...]:
 def _at(checkpoint: Checkpoint, entry: str) -> tuple[tuple[str, ...], Any]:
     alternatives = [part.strip() for part in re.split(r"\sor\s", entry)]
     for alternative in alternatives:
-        path = () if alternative == ROOT else _resolve(checkpoint.tree, alternative)
+        path = () if alternative == ROOT else path_of(checkpoint.tree, alternative)
         if path is None:
             continue
         node = _follow(checkpoint.tree, path)
@@ -126,8 +126,14 @@ def _at(checkpoint: Checkpoint, entry: str) -> tuple[tuple[str, ...], Any]:
     )
 
 
-def _resolve(node: Any, dotted: str) -> tuple[str, ...] | None:
-    """The path of containers that a dotted text means. A name may have dots of its own; the longest one counts."""
+def path_of(node: Any, dotted: str) -> tuple[str, ...] | None:
+    """The path, below `node`, that a dotted text means; None where nothing is.
+
+    A name may have dots of its own; the longest one counts.
+
+    >>> path_of({"models": {"a.b": {}}}, "models.a.b")
+    ('models', 'a.b')
+    """
     inside = dict(children(node)) if is_container(node) else {}
     if dotted in inside:
         return (dotted,)
@@ -135,7 +141,7 @@ def _resolve(node: Any, dotted: str) -> tuple[str, ...] | None:
     for size in range(len(segments) - 1, 0, -1):
         name = ".".join(segments[:size])
         if name in inside:
-            below = _resolve(inside[name], ".".join(segments[size:]))
+            below = path_of(inside[name], ".".join(segments[size:]))
             if below is not None:
                 return (name, *below)
     return None

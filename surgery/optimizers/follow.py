@@ -95,7 +95,7 @@ def _optimizers(tree: Any, entry: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
         if is_optimizer(node) and _is_whole(node):
             yield path, node
         elif path != entry and len(path) < _DEEPEST and isinstance(node, Mapping | list | tuple):
-            waiting.extend(((*path, name), child) for name, child in children(node))
+            waiting.extend([((*path, name), child) for name, child in children(node)][::-1])
 
 
 def _is_whole(node: Mapping[str, Any]) -> bool:
@@ -117,10 +117,12 @@ def _names_parameters(optimizer: Mapping[str, Any]) -> bool:
 
 def _report(path: tuple[str, ...], optimizer: Mapping[str, Any], before: Mapping[str, Spec], context: Context) -> None:
     count = sum(len(group["params"]) for group in optimizer["param_groups"])
-    message = f"`{'.'.join(path)}` numbers {count} parameters, and it is not certain which they are"
+    name = ".".join(path)
+    message = f"`{name}` numbers {count} parameters, and it is not certain which they are"
     notes = (
         f"the state dict has {len(before)} parameters; order and shapes of the optimizer's state do not tell",
-        "an optimizer made with `model.named_parameters()` saves their names; `container: bare` leaves it out",
+        "an optimizer made with `model.named_parameters()` saves their names",
+        f"`without: {name}` beside `container: keep` leaves it behind",
     )
     context.report("optimizer-state", message, notes=notes)
 
@@ -129,6 +131,10 @@ def _report_owner(
     path: tuple[str, ...], entry: tuple[str, ...], rivals: Sequence[tuple[str, ...]], context: Context
 ) -> None:
     models = listed([".".join(one) for one in (entry, *rivals)], 4)
-    message = f"`{'.'.join(path)}` may be the optimizer of any of {models}"
-    notes = ("their parameters have the same shapes, and its name does not tell", "`container: bare` leaves it out")
+    name = ".".join(path)
+    message = f"`{name}` may be the optimizer of any of {models}"
+    notes = (
+        "their parameters have the same shapes, and its name does not tell",
+        f"`without: {name}` beside `container: keep` leaves it behind",
+    )
     context.report("optimizer-state", message, notes=notes)

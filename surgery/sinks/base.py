@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from surgery.diagnostics import Span
-from surgery.fields import anything, boolean, key, main, name_in, one_of, option, string
+from surgery.fields import anything, boolean, key, list_of, main, name_in, one_of, option, string
 from surgery.registry import Registry
 from surgery.sinks.layout import Layout
 from surgery.tensors.expr import TensorExpr
@@ -40,6 +40,9 @@ class Output:
     shard_size: Any = option(anything, help="bytes, or text such as 5GB: larger results become shards")
     container: str = option(one_of("bare", "keep"), default="bare", help="keep: with the rest of the checkpoint")
     entry: str | None = option(key, help="with `container: keep`, where in the checkpoint the state dict stands")
+    without: tuple[str, ...] = option(
+        list_of(key), default=(), help="with `container: keep`, entries of the checkpoint that are left behind"
+    )
     metadata: Any = option(anything, help="string pairs for the file")
     provenance: bool = option(boolean, default=True, help="whether the file says what made it")
     overwrite: bool = option(boolean, default=False, help="whether an existing file may be replaced")
@@ -69,6 +72,7 @@ class Request:
         digest: whether the contents get checksums, in a format that has none.
         keep: whether the rest of the checkpoint is written too.
         entry: where in the rest the state dict stands; None for where it stood.
+        without: entries of the rest that are left behind, by dotted name.
         span: the output's place in the recipe.
     """
 
@@ -79,6 +83,7 @@ class Request:
     digest: bool = False
     keep: bool = False
     entry: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
     span: Span | None = None
 
 

@@ -289,6 +289,14 @@ def test_of_which_model_an_optimizer_is_may_be_uncertain(tmp_path: Path) -> None
         convert([{"filter": {"drop": "4"}}], tmp_path / "in.pt", "policy")
 
 
+def test_an_optimizer_that_is_left_behind_need_not_be_certain(tmp_path: Path) -> None:
+    trained(lambda m: SGD([m[1].weight], lr=0.1, momentum=0.9), tmp_path / "in.pt")
+    source = {"checkpoint": {"path": str(tmp_path / "in.pt"), "entry": "model"}}
+    output = {"path": str(tmp_path / "out.pt"), "container": "keep", "without": "optimizer"}
+    surgery.run({"source": source, "steps": [{"filter": {"drop": "1"}}], "output": output})
+    assert list(torch.load(tmp_path / "out.pt", weights_only=True)) == ["epoch", "model"]
+
+
 def test_the_optimizer_of_another_model_stays(tmp_path: Path) -> None:
     other = nn.Linear(2, 2)
     second = Adam(other.parameters())
