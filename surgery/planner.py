@@ -13,7 +13,7 @@ from surgery.optimizers import follow_optimizers
 from surgery.permissions import permissions
 from surgery.plan import Plan
 from surgery.planning.context import Context, Link
-from surgery.rest import rest_remarks, without_left, without_left
+from surgery.rest import rest_remarks, without_left
 from surgery.sinks.offload import check_offload
 from surgery.sinks.target import check_outputs
 from surgery.steps.sequence import apply_steps
@@ -91,7 +91,6 @@ def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subj
     if bound.expect is not None:
         subject = bound.expect.check_plan(subject, context)
     _check_values(subject, context)
-    subject = without_left(subject, outputs, context)
     subject = without_left(subject, outputs, context)
     kept = [output for output in outputs if output.container == "keep"]
     if kept:

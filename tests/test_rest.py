@@ -46,7 +46,8 @@ def test_a_result_moves_inside_its_container(checkpoint: Path) -> None:
     assert moved.startswith("the result moves from `model` to `ema` of the checkpoint, and takes the place")
 
 
-def test_entries_are_left_behind_by_name(checkpoint: Path) -> None:
+def test_entries_are_left_behind_by_name(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkpoint.parent)
     source = {"checkpoint": {"path": str(checkpoint), "entry": "model"}}
     kept = {"path": "out.pt", "container": "keep"}
     outputs = [{**kept, "without": ["args", "ema.a"]}, {**kept, "path": "all.pt"}]
