@@ -64,8 +64,14 @@ def try_case(recipe: Recipe, case: Case, allow: frozenset[str]) -> Outcome:
     refused = [d for d in found if d.severity == "error"]
     if refused and all(d.code == "not-allowed" for d in refused):
         return Outcome(case.name, "skipped", seconds, case.span, refused[0].message)
-    last = "\n".join(printed.getvalue().replace("\r", "\n").splitlines()[-_LINES:])
-    return Outcome(case.name, "failed" if refused else "ok", seconds, case.span, "", found if refused else (), last)
+    if not refused:
+        return Outcome(case.name, "ok", seconds, case.span)
+    return Outcome(case.name, "failed", seconds, case.span, "", found, _last_lines(printed.getvalue()))
+
+
+def _last_lines(printed: str) -> str:
+    """The end of what was printed, without bars of progress, which begin their line anew."""
+    return "\n".join([line for line in printed.split("\n") if line.strip() and "\r" not in line][-_LINES:])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

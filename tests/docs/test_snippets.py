@@ -39,6 +39,8 @@ PAGES = [
     ROOT / "README.md",
     *sorted(p for p in (ROOT / "docs").rglob("*.md") if not (p.parent.name == "reference" and p.name in GENERATED)),
 ]
+#: how long a test took
+_SECONDS = re.compile(r"\b\d+\.\d s$")
 _BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<name>\S+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -99,7 +101,7 @@ def run_console(body: str, where: str) -> Iterator[str]:
             yield "\n"
         yield f"$ {line}\n"
         status, output = run_command(shlex.split(line.replace("\\\n", " "), comments=True))
-        output = "".join(f"{line.rstrip()}\n" for line in output.splitlines())
+        output = "".join(f"{_SECONDS.sub('0.1 s', line.rstrip())}\n" for line in output.splitlines())
         yield output
         if status and "error[" not in output:
             yield f"[exit status {status}]\n"
