@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from surgery.content import Content, read_content
 from surgery.diagnostics import Diagnostic, SurgeryError
@@ -244,6 +244,7 @@ class Recipe:
         overwrite: bool = False,
         provenance: bool = True,
         limits: Mapping[str, Any] | None = None,
+        lock: Literal["use", "strict", "ignore"] = "use",
         **named: Any,
     ) -> Plan:
         """What the recipe will do, tensor by tensor. No tensor data is read, and nothing is written.
@@ -259,6 +260,8 @@ class Recipe:
             overwrite: whether an existing output may be replaced.
             provenance: whether the outputs say what made them; a recipe may leave that out by itself.
             limits: limits that are raised: ``{"tensor": "1TB"}``; see `surgery.limits`.
+            lock: what ``surgery.lock`` beside the recipe counts: recipes from repositories are what they are locked to;
+                with ``strict``, what is not in it, or differs from it, is an error.
             named: values of parameters.
 
         Raises:
@@ -279,6 +282,7 @@ class Recipe:
                 output=output,
                 overwrite=overwrite,
                 provenance=provenance,
+                lock=lock,
                 named=named,
             )
 
@@ -320,7 +324,7 @@ class Recipe:
 
         >>> recipe = Recipe.of_text("steps: [{rename: {rest: error, rules: 'layer.{i} -> blocks.{i}'}}]")
         >>> print(recipe.invert().text.splitlines()[-1].strip())
-        rules: "blocks.{i} -> layer.{i}"
+        - rename: {rest: error, rules: "blocks.{i} -> layer.{i}"}
         """
         from surgery.inversion import invert_recipe
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from surgery.inversion.mirror import Mirrored
 from surgery.inversion.text import plain_parameters
-from surgery.lang.expression import Boolean, Expression
+from surgery.lang.expression import Expression
 from surgery.lang.parser import parse_rules
 from surgery.lang.path import Path
-from surgery.lang.rule import Join, Rule
-from surgery.lang.selector import Except, Guarded, Selector, Union
+from surgery.lang.rule import Rule
 from surgery.text import Text
 
 __all__ = ["Draft"]
@@ -28,16 +27,12 @@ class Draft:
         mirrored: that rule in the mirror.
         via: the operations, as text; empty where tensors only move.
         optional: whether it may select nothing.
-        condition: which of the keys that it would select are meant, beside the condition of the mirrored rule.
-        excepts: what it leaves out.
     """
 
     number: int
     mirrored: Mirrored
     via: str = ""
     optional: bool = False
-    condition: Expression | None = None
-    excepts: tuple[Path, ...] = ()
 
     @property
     def moves(self) -> bool:
@@ -47,16 +42,7 @@ class Draft:
     @property
     def left(self) -> str:
         """The left side, as it is written."""
-        form: Selector | Join = self.mirrored.left
-        if self.excepts or self.condition:
-            assert not isinstance(form, Join)
-            inner, condition = (form.selector, form.condition) if isinstance(form, Guarded) else (form, None)
-            if self.excepts:
-                inner = Except(inner, Union(self.excepts) if len(self.excepts) > 1 else self.excepts[0])
-            if condition and self.condition:
-                condition = Boolean("and", condition, self.condition)
-            condition = condition or self.condition
-            form = Guarded(inner, condition) if condition else inner
+        form = self.mirrored.left
         return plain_parameters(f"optional {form}" if self.optional else str(form))
 
     @property
@@ -74,6 +60,11 @@ class Draft:
         text = f"{self.left} -> {self.right}" + (f" via {self.via}" if self.via else "")
         (rule,) = parse_rules(Text.plain(text, "<inverse>"), "key", values)
         return rule
+
+    def narrowed(self, *, condition: Expression | None = None, excepts: Sequence[Path] = ()) -> Draft:
+        """The draft with a condition and exceptions beside its own."""
+        mirrored = self.mirrored.narrowed(condition=condition, excepts=excepts)
+        return dataclasses.replace(self, mirrored=mirrored)
 
     def with_paths(self, paths: Sequence[Path]) -> Draft:
         """The draft with other paths on the left."""

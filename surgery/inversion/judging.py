@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from surgery.inversion.drafts import Draft
 from surgery.lang.expression import EvaluationError
 from surgery.lang.facts import Facts
 from surgery.lang.match import Match
+from surgery.lang.path import Path
 from surgery.lang.pattern import Pattern
 from surgery.lang.select import GuardError, SelectorIndex
 from surgery.lang.selector import included_paths
@@ -17,7 +19,7 @@ from surgery.planning.assign import selectors_of
 from surgery.planning.keys import NewKeys
 from surgery.tensors.spec import Spec
 
-__all__ = ["Wanted", "matches_of", "wrongly_taken"]
+__all__ = ["Wanted", "idle_exceptions", "matches_of", "wrongly_taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +85,19 @@ def matches_of(draft: Draft, keys: Sequence[str], values: Mapping[str, Any]) -> 
         match = next((m for pattern in patterns if (m := pattern.match(key.split("."))) is not None), None)
         if match is not None:
             found.append(match)
+    return found
+
+
+def idle_exceptions(drafts: Sequence[Draft], keys: Mapping[str, Wanted], values: Mapping[str, Any]) -> list[list[Path]]:
+    """For each draft the exceptions that hold for no key which reaches it."""
+    rules = [draft.rule(values) for draft in drafts]
+    places = [place for place, rule in enumerate(rules) for _ in selectors_of(rule)]
+    selectors = [selector for rule in rules for selector in selectors_of(rule)]
+    index = SelectorIndex(selectors)
+    for key, want in keys.items():
+        with contextlib.suppress(GuardError):
+            index.first(key.split("."), Facts(key, want.spec, None))
+    found: list[list[Path]] = [[] for _ in drafts]
+    for place, selector in zip(places, selectors, strict=True):
+        found[place] += index.idle(selector)
     return found

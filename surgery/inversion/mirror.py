@@ -7,7 +7,7 @@ mirrored rule takes just the keys that the rule made is not asked here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from surgery.inversion.arithmetic import Undone, quotient_and_remainder, remainders, shifted, undo
@@ -36,24 +36,33 @@ class Mirrored:
         paths: what it selects; several are joined.
         templates: the keys that it gives.
         listed: whether these are a list.
-        selector: the left side of the rule itself, where it gives each key to what had it.
+        in_place: whether the rule gives each key to what had it.
         condition: what must hold for the captures (and the tensor).
+        excepts: what the selector leaves out.
     """
 
     paths: tuple[Path, ...]
     templates: tuple[Template, ...]
     listed: bool
-    selector: Selector | None = None
+    in_place: bool = False
     condition: Expression | None = None
+    excepts: tuple[Path, ...] = ()
 
     @property
     def left(self) -> Selector | Join:
         """The left side as a form."""
         if len(self.paths) > 1:
             return Join(self.paths, self.condition)
-        if self.selector is not None:
-            return self.selector
-        return Guarded(self.paths[0], self.condition) if self.condition else self.paths[0]
+        form: Selector = self.paths[0]
+        if self.excepts:
+            form = Except(form, Union(self.excepts) if len(self.excepts) > 1 else self.excepts[0])
+        return Guarded(form, self.condition) if self.condition else form
+
+    def narrowed(self, *, condition: Expression | None = None, excepts: Sequence[Path] = ()) -> Mirrored:
+        """The same with another condition, and other exceptions, beside its own."""
+        both = Boolean("and", self.condition, condition) if self.condition and condition else None
+        left_out = tuple(dict.fromkeys((*self.excepts, *excepts)))
+        return dataclasses.replace(self, condition=both or condition or self.condition, excepts=left_out)
 
 
 def mirrored(rule: Rule) -> Mirrored:
@@ -85,16 +94,30 @@ def mirrored(rule: Rule) -> Mirrored:
     templates = tuple(map(glass.template, left))
     conditions = [undone.condition for undone in glass.undone.values() if undone.condition]
     conditions += glass.extra
-    selector = None
-    if len(paths) == len(left) == 1:
-        if _in_place(left[0], rule.right.templates[0]):
-            selector = rule.left
-        else:
-            conditions += [c for guard in guards if (c := glass.guard(guard, computes)) is not None]
+    in_place = len(paths) == len(left) == 1 and _in_place(left[0], rule.right.templates[0])
+    excepts: tuple[Path, ...] = ()
+    if in_place:
+        conditions += guards
+        excepts = tuple(_excepted(rule.left))
+    else:
+        conditions += [c for guard in guards if (c := glass.guard(guard, computes)) is not None]
     condition = None
     for one in conditions:
         condition = Boolean("and", condition, one) if condition else one
-    return Mirrored(paths, templates, isinstance(rule.left, Join), selector, condition)
+    return Mirrored(paths, templates, isinstance(rule.left, Join), in_place, condition, excepts)
+
+
+def _excepted(selector: Selector) -> Iterator[Path]:
+    """The paths that a selector leaves out, as far as these are plain paths."""
+    match selector:
+        case Guarded(selector=inner):
+            yield from _excepted(inner)
+        case Except(base=base, minus=Path() as minus):
+            yield minus
+            yield from _excepted(base)
+        case Except(base=base, minus=Union(operands=operands)):
+            yield from (operand for operand in operands if isinstance(operand, Path))
+            yield from _excepted(base)
 
 
 def base_of(selector: Selector) -> Path:

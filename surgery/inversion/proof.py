@@ -112,7 +112,7 @@ def _rules(proof: _Proof, one: PlacedStep, rules: Sequence[Rule], rest: object, 
         written_lines.append(Line(draft.left, draft.right, draft.via, *comments_of(rule, lines), rule.note))
     value = rules_value(written_lines, rest="error" if rest == "error" else None)
     proof.pieces[-1].append(Piece(one.name, value, dict(words)))
-    proof.images += [_selected(draft.mirrored) for draft in drafts if draft.mirrored.selector is None]
+    proof.images += [_selected(draft.mirrored) for draft in drafts if not draft.mirrored.in_place]
 
 
 def _draft(proof: _Proof, number: int, rule: Rule) -> Draft | None:
@@ -129,8 +129,8 @@ def _draft(proof: _Proof, number: int, rule: Rule) -> Draft | None:
     via = _operations(proof, rule)
     if via is None:
         return None
-    if mirror.selector is not None:
-        if via and str(mirror.selector) != str(mirror.paths[0]) and not isinstance(mirror.selector, Path):
+    if mirror.in_place:
+        if via and not isinstance(rule.left, Path):
             proof.ask("what this rule leaves out may look otherwise once it is computed", rule.span)
             return None
     elif any(len(set(part.alternatives)) < len(part.alternatives) for part in _open_groups(mirror.paths[0])):

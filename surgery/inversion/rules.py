@@ -109,7 +109,7 @@ def _drafts(rules: _Rules, number: int) -> Iterator[Draft | Diagnostic]:
         elif made:
             yield Diagnostic("no-inverse", str(error), rule.span_of(error.at) if error.at else rule.span)
         return
-    if not made and not rule.optional and mirror.selector is None:
+    if not made and not rule.optional and not mirror.in_place:
         return
     if moves:
         yield Draft(number, mirror, optional=rule.optional)
@@ -161,7 +161,7 @@ def _computing(
         for place, (inverse, (op, _), call) in enumerate(zip(chain_, pipeline.operations, calls, strict=True)):
             shapes = [one.outputs[0] for one in uses[place] if one.inverse == inverse]
             steps.append((inverse, op, call, shapes))
-        yield Draft(number, mirror, _via(steps), rule.optional, condition)
+        yield Draft(number, mirror.narrowed(condition=condition), _via(steps), rule.optional)
 
 
 def _via(steps: Sequence[tuple[Op, Op, Call | Name, Sequence[Spec]]]) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from surgery.inversion.drafts import Draft
-from surgery.inversion.judging import Wanted, matches_of, wrongly_taken
+from surgery.inversion.judging import Wanted, idle_exceptions, matches_of, wrongly_taken
 from surgery.inversion.keys import covering, moving, path_of
 from surgery.inversion.mirror import Mirrored
-from surgery.lang.expression import Comparison, Const, Expression, Name
+from surgery.lang.expression import Comparison, Const, Expression, ListOf, Name
 from surgery.lang.path import Capture, Path, Segment
 from surgery.lang.template import Hole, TargetSegment, Template
 
@@ -31,7 +31,16 @@ def sharpened(
         SurgeryError: a draft is no rule.
     """
     now, wrong = list(drafts), wrongly_taken(drafts, wanted, values)
-    for remedy in (_with_integers, _in_order, _within_bounds, _in_order, _with_exceptions, _spelled_out, _key_by_key):
+    for remedy in (
+        _with_integers,
+        _in_order,
+        _within_bounds,
+        _in_order,
+        _with_exceptions,
+        _spelled_out,
+        _key_by_key,
+        _by_name,
+    ):
         if not wrong:
             break
         tried = remedy(now, wrong, wanted, values)
@@ -39,7 +48,15 @@ def sharpened(
             still = wrongly_taken(tried, wanted, values)
             if len(still) < len(wrong):
                 now, wrong = tried, still
-    return now, wrong
+    return list(_trimmed(now, wanted, values)), wrong
+
+
+def _trimmed(drafts: _Drafts, wanted: Mapping[str, Wanted], values: Mapping[str, Any]) -> Iterator[Draft]:
+    """The rules without the exceptions for which earlier rules leave nothing."""
+    idle = idle_exceptions(drafts, wanted, values)
+    for draft, paths in zip(drafts, idle, strict=True):
+        excepts = tuple(path for path in draft.mirrored.excepts if path not in paths)
+        yield dataclasses.replace(draft, mirrored=dataclasses.replace(draft.mirrored, excepts=excepts))
 
 
 def _own(draft: Draft, wanted: Mapping[str, Wanted]) -> list[str]:
@@ -99,7 +116,7 @@ def _within_bounds(
     found = []
     for place, draft in enumerate(drafts):
         foreign = _foreign(drafts, place, wrong, wanted)
-        if foreign and len(draft.mirrored.paths) == 1 and draft.condition is None:
+        if foreign and len(draft.mirrored.paths) == 1 and draft.mirrored.condition is None:
             own = matches_of(draft, _own(draft, wanted), values)
             others = matches_of(draft, foreign, values)
             integers = [c.name for c in draft.mirrored.paths[0].captures() if c.kind == "int"]
@@ -107,7 +124,7 @@ def _within_bounds(
                 _bounds(name, [int(m.captures[name]) for m in own], [int(m.captures[name]) for m in others])
                 for name in integers
             )
-            draft = dataclasses.replace(draft, condition=next((b for b in bounds if b is not None), None))
+            draft = draft.narrowed(condition=next((b for b in bounds if b is not None), None))
         found.append(draft)
     return found
 
@@ -131,7 +148,7 @@ def _with_exceptions(
     for place, draft in enumerate(drafts):
         foreign = _foreign(drafts, place, wrong, wanted)
         if foreign and len(draft.mirrored.paths) == 1:
-            draft = dataclasses.replace(draft, excepts=tuple(covering(foreign, _own(draft, wanted))))
+            draft = draft.narrowed(excepts=covering(foreign, _own(draft, wanted)))
         found.append(draft)
     return found
 
@@ -151,6 +168,20 @@ def _key_by_key(drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], va
         return [(path_of(key.split(".")), path_of(pairs[key].split("."))) for key in deepest]
 
     return _replaced(drafts, wrong, wanted, each)
+
+
+def _by_name(drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], values: Mapping[str, Any]) -> list[Draft]:
+    """``if key == "a"``, where other keys lie below what a rule has to take."""
+    found = []
+    for place, draft in enumerate(drafts):
+        own = _own(draft, wanted)
+        if _foreign(drafts, place, wrong, wanted) and len(draft.mirrored.paths) == 1 and own:
+            taken = {".".join(match.key) for match in matches_of(draft, own, values)}
+            names = [Const(key) for key in own if key in taken]
+            some = Comparison((Name("key"), names[0]), ("==",)) if len(names) == 1 else None
+            draft = draft.narrowed(condition=some or Comparison((Name("key"), ListOf(tuple(names))), ("in",)))
+        found.append(draft)
+    return found
 
 
 def _replaced(
