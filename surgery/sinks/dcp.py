@@ -24,9 +24,10 @@ from surgery.sinks.distributed.metadata import Saved, metadata_of
 from surgery.sinks.layout import Block, FileLayout, Layout
 from surgery.sinks.pickles.archive import TorchArchive, archive_of
 from surgery.sinks.pickles.arrays import is_array
-from surgery.sinks.pickles.pickler import PickledStorage, Pickler
+from surgery.sinks.pickles.tensors import PickledStorage, TensorPickler
 from surgery.sinks.pickles.tree import check_tree, place, traits_of, tree_of
 from surgery.tensors.expr import TensorExpr
+from surgery.tensors.spec import Spec
 from surgery.wording import listed
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class DistributedSink(Sink):
         tree = _flat(tree_of(subject, request), subject, request)
         traits = traits_of(subject, request)
         files = [_DataFile(f"__0_0{SUFFIX}")]
+        pickles = _Pickles(embed, traits)
         saved: list[Saved] = []
         known: dict[int, Saved] = {}
         for path, value in tree.values:
@@ -76,7 +78,9 @@ class DistributedSink(Sink):
             size = 0 if spec is None else spec.nbytes
             if request.shard_size is not None and files[-1].tensors and files[-1].tensors + size > request.shard_size:
                 files.append(_DataFile(f"__0_{len(files)}{SUFFIX}"))
-            saved.append(files[-1].save(path, value, Pickler(embed, traits), size, is_tensor=spec is not None))
+            pickle, storages = pickles.of_object(value) if spec is None else pickles.of_tensor(value)
+            file, start, length = files[-1].save(pickle, storages, size)
+            saved.append(Saved(path, spec, file, start, length))
             known[id(value)] = saved[-1]
         layouts = [file.layout(subject) for file in files]
         if request.provenance:
@@ -111,6 +115,29 @@ def _notes(empty: list[TreePath]) -> tuple[str, ...]:
     return (f"left out, since a distributed checkpoint has no place for empty mappings: {names}",)
 
 
+class _Pickles:
+    """Pickles values, each by itself; tensors of one shape and dtype have the same pickle."""
+
+    def __init__(self, embed: Embed, traits: Mapping[TensorExpr, Trait]) -> None:
+        self._embed = embed
+        self._traits = traits
+        self._known: dict[Spec, tuple[bytes, PickledStorage]] = {}
+
+    def of_object(self, value: Any) -> tuple[bytes, Sequence[PickledStorage]]:
+        """The pickle of any value, and the storages that it refers to."""
+        pickler = TensorPickler(self._embed, self._traits)
+        return pickler.dump(value), pickler.storages
+
+    def of_tensor(self, value: TensorExpr) -> tuple[bytes, Sequence[PickledStorage]]:
+        """The pickle of a plain tensor, and its storage."""
+        if value.spec not in self._known:
+            pickler = TensorPickler(self._embed)
+            pickle = pickler.dump_tensor(value)
+            self._known[value.spec] = pickle, pickler.storages[0]
+        pickle, storage = self._known[value.spec]
+        return pickle, [storage.of(value)]
+
+
 class _DataFile:
     """A file of archives, one behind the other.
 
@@ -125,16 +152,14 @@ class _DataFile:
         self._archives: list[TorchArchive] = []
         self._storages: list[PickledStorage] = []
 
-    def save(self, path: TreePath, value: Any, pickler: Pickler, size: int, *, is_tensor: bool) -> Saved:
-        """Put a value, with `size` bytes of tensors, behind what is there."""
-        pickle = pickler.dump_tensor(value) if is_tensor else pickler.dump(value)
-        archive = archive_of(pickle, pickler.storages, self._at)
+    def save(self, pickle: bytes, storages: Sequence[PickledStorage], size: int) -> tuple[str, int, int]:
+        """Put a value, with `size` bytes of tensors, behind what is there: in which file, from which byte, how long."""
+        archive = archive_of(pickle, storages, self._at)
         self._archives.append(archive)
-        self._storages += pickler.storages
+        self._storages += storages
         self._at = archive.end
         self.tensors += size
-        spec = value.spec if is_tensor else None
-        return Saved(path, spec, self.name, archive.start, archive.end - archive.start)
+        return self.name, archive.start, archive.end - archive.start
 
     def layout(self, subject: Subject) -> FileLayout:
         """The file, byte by byte."""

@@ -9,7 +9,7 @@ from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import FileLayout, Layout
 from surgery.sinks.pickles.archive import archive_of
-from surgery.sinks.pickles.pickler import Pickler
+from surgery.sinks.pickles.tensors import TensorPickler
 from surgery.sinks.pickles.tree import check_tree, place, traits_of, tree_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class TorchSink(Sink):
         check_tree(subject, request)
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
-        pickler = Pickler(embed, traits_of(subject, request))
+        pickler = TensorPickler(embed, traits_of(subject, request))
         pickle = pickler.dump(tree_of(subject, request))
         record = {MEMBER: request.provenance.encode()} if request.provenance else {}
         archive = archive_of(pickle, pickler.storages, more=record)

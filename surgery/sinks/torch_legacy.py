@@ -13,7 +13,8 @@ from surgery.formats.additions import RECORD
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink
 from surgery.sinks.layout import Block, FileLayout, Layout
-from surgery.sinks.pickles.pickler import STORAGE_CLASSES, Pickler, pickled
+from surgery.sinks.pickles.pickler import pickled
+from surgery.sinks.pickles.tensors import STORAGE_CLASSES, TensorPickler
 from surgery.sinks.pickles.tree import check_tree, place, traits_of, tree_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class TorchLegacySink(Sink):
                 raise fail("not-in-this-format", message, request.span, ("`cast` changes it; `format: torch` has it",))
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
-        pickler = Pickler(embed, traits_of(subject, request), views=True)
+        pickler = TensorPickler(embed, traits_of(subject, request), views=True)
         body = pickler.dump(tree_of(subject, request))
         keys = pickled([storage.key for storage in pickler.storages])
         # torch reads this mapping and uses nothing of it

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from surgery.formats.contents import Placeholder
@@ -44,6 +45,7 @@ def metadata_of(saved: Sequence[Saved]) -> bytes:
     """The content of the file."""
     layout = Placeholder("torch.serialization", "_get_layout", ("torch.strided",))
     contiguous = Placeholder(_METADATA, "_MEM_FORMAT_ENCODING", (0,))
+    size = cache(lambda shape: Placeholder("torch", "Size", (shape,)))
     states: dict[str, tuple[Any, ...]] = {}
     entries: dict[str, Placeholder] = {}
     items: dict[Placeholder, Placeholder] = {}
@@ -56,7 +58,7 @@ def metadata_of(saved: Sequence[Saved]) -> bytes:
             continue
         dtype = spec.dtype.name
         state = states.setdefault(dtype, (Placeholder("torch", dtype), layout, False, contiguous, False))
-        offsets, sizes = _size((0,) * len(spec.shape)), _size(spec.shape)
+        offsets, sizes = size((0,) * len(spec.shape)), size(spec.shape)
         entries[name] = _made(
             _METADATA,
             "TensorStorageMetadata",
@@ -80,7 +82,3 @@ def metadata_of(saved: Sequence[Saved]) -> bytes:
 def _made(module: str, name: str, **fields: Any) -> Placeholder:
     """An object of a dataclass."""
     return Placeholder(module, name, (), fields, new=True)
-
-
-def _size(shape: tuple[int, ...]) -> Placeholder:
-    return Placeholder("torch", "Size", (shape,))

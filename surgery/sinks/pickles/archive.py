@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from surgery.sinks.blocks import BLOCK, remainder
 from surgery.sinks.layout import Block
-from surgery.sinks.pickles.pickler import PickledStorage
+from surgery.sinks.pickles.tensors import PickledStorage
 from surgery.sinks.pickles.zip import Member, directory, local_header
 
 __all__ = ["TorchArchive", "archive_of"]

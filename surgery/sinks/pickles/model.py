@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, ClassVar
 
-from surgery.sinks.pickles.pickler import STORAGE_CLASSES, PickledStorage
+from surgery.sinks.pickles.tensors import STORAGE_CLASSES, PickledStorage
 from surgery.tensors.expr import Held, TensorExpr
 from surgery.tensors.spec import Spec
 

@@ -1,44 +1,23 @@
-"""Pickles as torch reads them, written without torch: containers, plain values, tensors, and placeholders as they were.
+"""Pickles as torch reads them, written without torch: containers, plain values, and placeholders as they stood.
 
 The opcodes are those of protocol 2, after ``pickletools`` of the standard library, which is what ``torch.load`` with
-``weights_only=True`` takes; a tensor is a call of ``torch._utils._rebuild_tensor_v2`` on a persistent identifier, after
-``torch/_tensor.py`` and ``torch/serialization.py``. An object that is met twice is written once and referred to.
+``weights_only=True`` takes. An object that is met twice is written once and referred to; equal strings count as one.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from surgery.diagnostics import escape, fail
-from surgery.formats.contents import Blob, Ordered, Placeholder, Storage, Trait
-from surgery.formats.pickles.tensors import STORAGE_TYPES
-from surgery.sinks.base import Embed
-from surgery.sinks.pickles.arrays import array_parts, is_array
-from surgery.tensors.dtype import DTYPES
-from surgery.tensors.expr import Stored, Strided, TensorExpr, Unread
-from surgery.tensors.spec import Spec
+from surgery.formats.contents import Ordered, Placeholder
 
-__all__ = ["STORAGE_CLASSES", "PickledStorage", "Pickler", "pickled"]
+__all__ = ["Pickler", "Writer", "pickled"]
 
-#: dtype -> the class of its storages; all others have untyped ones (torch.storage._new_dtypes)
-STORAGE_CLASSES = {
-    dtype.name: name for name, (dtype, _) in STORAGE_TYPES.items() if dtype is not None and name != "UntypedStorage"
-}
+#: what writes a value of some type
+Writer = Callable[[Any, Any], None]
 _PROTOCOL = b"\x80\x02"
-
-
-class PickledStorage:
-    """A storage that a pickle refers to: its key, how many elements it has, and what its bytes are."""
-
-    __slots__ = ("expr", "key", "name", "numel")
-
-    def __init__(self, key: str, name: str, numel: int, expr: TensorExpr) -> None:
-        self.key = key
-        self.name = name
-        self.numel = numel
-        self.expr = expr
 
 
 def pickled(value: Any) -> bytes:
@@ -48,41 +27,31 @@ def pickled(value: Any) -> bytes:
     >>> pickle.loads(pickled({"epoch": 3, "betas": (0.9, 0.999)}))
     {'epoch': 3, 'betas': (0.9, 0.999)}
     """
-    return Pickler(lambda expr: b"").dump(value)
+    return Pickler().dump(value)
 
 
 class Pickler:
-    """Writes one object; `storages` are those that it refers to, in order.
+    """Writes one object."""
 
-    Args:
-        embed: reads what stands inside the pickle itself: arrays and long byte strings.
-        traits: what is known of tensors that are parameters or arrays.
-        views: whether storages are named with a view, as in files from before torch 1.6.
-    """
+    #: type -> what writes its values; filled below, since it names the methods
+    writers: ClassVar[Mapping[type, Writer]]
 
-    def __init__(self, embed: Embed, traits: Mapping[TensorExpr, Trait] | None = None, *, views: bool = False) -> None:
-        self.storages: list[PickledStorage] = []
-        self._embed = embed
-        self._traits = traits or {}
-        self._views = views
+    def __init__(self) -> None:
         self._out = bytearray()
+        self._count = 0
         self._memo: dict[int, int] = {}
+        self._texts: dict[str, int] = {}
         self._names: dict[tuple[str, str], int] = {}
         #: what is remembered by its id must live as long
         self._alive: list[Any] = []
-        self._keys: dict[int, PickledStorage] = {}
 
     def dump(self, value: Any) -> bytes:
         """The pickle of `value`."""
-        self._out += _PROTOCOL
-        self._save(value)
-        self._out += b"."
-        return bytes(self._out)
+        return self._whole(lambda: self._save(value))
 
-    def dump_tensor(self, value: TensorExpr) -> bytes:
-        """The pickle of a plain tensor, whatever it was in its file."""
+    def _whole(self, write: Callable[[], None]) -> bytes:
         self._out += _PROTOCOL
-        self._rebuilt(value, requires_grad=False)
+        write()
         self._out += b"."
         return bytes(self._out)
 
@@ -91,22 +60,22 @@ class Pickler:
         if known is not None:
             self._get(known)
             return
-        writer = _WRITERS.get(type(value))
+        writer = self.writers.get(type(value))
         if writer is None:
-            writer = next((_WRITERS[base] for base in type(value).__mro__ if base in _WRITERS), None)
+            writer = next((self.writers[base] for base in type(value).__mro__ if base in self.writers), None)
         assert writer is not None, f"no pickle can hold a {type(value).__name__}"
         writer(self, value)
 
     # the memo
 
     def _put(self, value: Any) -> None:
-        index = self._next()
-        self._memo[id(value)] = index
+        self._memo[id(value)] = self._next()
         self._alive.append(value)
 
     def _next(self) -> int:
-        index = len(self._memo) + len(self._names)
+        index = self._count
         self._out += b"q" + bytes((index,)) if index < 256 else b"r" + struct.pack("<I", index)
+        self._count += 1
         return index
 
     def _get(self, index: int) -> None:
@@ -139,17 +108,19 @@ class Pickler:
         self._call("__builtin__", "complex", (value.real, value.imag))
 
     def _str(self, value: str) -> None:
+        known = self._texts.get(value)
+        if known is not None:
+            self._get(known)
+            return
         raw = value.encode("utf-8", "surrogatepass")
         self._out += b"X" + struct.pack("<I", len(raw)) + raw
+        self._texts[value] = self._next()
 
     def _bytes(self, value: bytes) -> None:
         self._call("_codecs", "encode", (value.decode("latin-1"), "latin1"))
 
     def _bytearray(self, value: bytearray) -> None:
         self._call("__builtin__", "bytearray", (bytes(value),))
-
-    def _blob(self, value: Blob) -> None:
-        self._bytes(self._embed(Stored(Spec((value.range.length,), DTYPES["uint8"]), (value.range,))))
 
     # containers
 
@@ -242,78 +213,8 @@ class Pickler:
             self._save(value.state)
             self._out += b"b"
 
-    # tensors
 
-    def _tensor(self, value: TensorExpr) -> None:
-        trait = self._traits.get(value)
-        if is_array(trait):
-            self._array(value)
-        elif trait is not None and trait.form == "parameter":
-            self._global("torch._utils", "_rebuild_parameter")
-            self._rebuilt(value, requires_grad=False)
-            self._bool(trait.requires_grad)
-            self._ordered(Ordered())
-            self._out += b"\x87R"
-        else:
-            self._rebuilt(value, requires_grad=trait is not None and trait.requires_grad)
-        self._put(value)
-
-    def _unread(self, value: Unread) -> None:
-        self._save(value.node)
-
-    def _rebuilt(self, value: TensorExpr, *, requires_grad: bool) -> None:
-        """``_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``, in a storage of its own."""
-        spec = value.spec
-        typed = spec.dtype.name in STORAGE_CLASSES
-        self._global("torch._utils", "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3")
-        self._out += b"("
-        name = STORAGE_CLASSES.get(spec.dtype.name, "UntypedStorage")
-        self._reference(id(value), name, spec.numel if typed else spec.nbytes, value)
-        for part in (0, spec.shape, _strides(spec.shape), requires_grad):
-            self._save(part)
-        self._ordered(Ordered())
-        if not typed:
-            self._global("torch", spec.dtype.name)
-        self._out += b"tR"
-
-    def _storage(self, value: Storage) -> None:
-        dtype = value.dtype or DTYPES["uint8"]
-        spec = Spec((value.range.length // dtype.size,), dtype)
-        swapped = value.big_endian and dtype.size > 1
-        expr: TensorExpr = Strided(spec, value.range, 0, (1,), True) if swapped else Stored(spec, (value.range,))
-        self._reference(id(value), value.type, value.numel, expr)
-        self._put(value)
-
-    def _reference(self, identity: int, name: str, numel: int, expr: TensorExpr) -> None:
-        """The persistent identifier of a storage."""
-        storage = self._keys.get(identity)
-        if storage is None:
-            storage = self._keys[identity] = PickledStorage(str(len(self.storages)), name, numel, expr)
-            self.storages.append(storage)
-        self._out += b"("
-        self._save("storage")
-        self._global("torch.storage" if name == "UntypedStorage" else "torch", name)
-        for part in (storage.key, "cpu", numel, *([None] if self._views else [])):
-            self._save(part)
-        self._out += b"tQ"
-
-    def _array(self, value: TensorExpr) -> None:
-        function, args, state = array_parts(value.spec, self._embed(value))
-        self._call(*function, args)
-        self._save(state)
-        self._out += b"b"
-
-
-def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of a contiguous tensor, in elements, as torch counts them: a size of 0 counts as 1."""
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= max(size, 1)
-    return tuple(reversed(strides))
-
-
-_WRITERS: dict[type, Callable[[Pickler, Any], None]] = {
+Pickler.writers = {
     type(None): Pickler._none,
     bool: Pickler._bool,
     int: Pickler._int,
@@ -322,7 +223,6 @@ _WRITERS: dict[type, Callable[[Pickler, Any], None]] = {
     str: Pickler._str,
     bytes: Pickler._bytes,
     bytearray: Pickler._bytearray,
-    Blob: Pickler._blob,
     tuple: Pickler._tuple,
     list: Pickler._list,
     Ordered: Pickler._ordered,
@@ -330,7 +230,4 @@ _WRITERS: dict[type, Callable[[Pickler, Any], None]] = {
     set: Pickler._items,
     frozenset: Pickler._items,
     Placeholder: Pickler._placeholder,
-    Storage: Pickler._storage,
-    TensorExpr: Pickler._tensor,
-    Unread: Pickler._unread,
 }

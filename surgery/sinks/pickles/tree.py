@@ -15,7 +15,7 @@ from surgery.sinks.layout import Placed
 from surgery.tensors.expr import TensorExpr
 
 if TYPE_CHECKING:
-    from surgery.sinks.pickles.pickler import PickledStorage
+    from surgery.sinks.pickles.tensors import PickledStorage
     from surgery.tensors.subject import Subject, Touch
 
 __all__ = ["check_tree", "place", "traits_of", "tree_of"]
