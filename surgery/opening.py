@@ -10,14 +10,13 @@ from surgery.diagnostics import SurgeryError, fail
 from surgery.planning.context import Context, Drop
 from surgery.sources.base import Source
 from surgery.sources.given import Given
-from surgery.steps.load import Load
 from surgery.tensors.subject import Entry, Origin, Subject
 from surgery.wording import listed
 
 if TYPE_CHECKING:
     from surgery.recipe import Bound
 
-__all__ = ["open_sources"]
+__all__ = ["check_given", "open_sources"]
 
 
 def open_sources(bound: Bound, context: Context) -> Subject:
@@ -28,25 +27,29 @@ def open_sources(bound: Bound, context: Context) -> Subject:
     """
     if bound.sources:
         return _open_together(bound.sources, context)
-    source = bound.source or _given(context)
-    if bound.source is not None and context.given and not _uses_given(bound):
-        raise fail("not-given", f"the recipe has a source of its own, and {listed(context.given)} is given too")
-    return source.open(context)
+    return (bound.source or _given(context)).open(context)
 
 
-def _uses_given(bound: Bound) -> bool:
-    """Whether the recipe names given objects itself, so that they need not be its source."""
-    sources = [bound.source, *(p.step.from_ for p in bound.steps if isinstance(p.step, Load))]
-    return any(isinstance(source, Given) for source in sources)
+def check_given(bound: Bound, context: Context) -> None:
+    """Report what the caller gave and nothing in the recipe used."""
+    unused = [name for name in context.given if name not in context.taken]
+    if unused:
+        own = bound.source is not None or bool(bound.sources)
+        has = ", which has a source of its own," if own else ""
+        note = "`{given: " + unused[0] + "}` in a recipe is the object: as a `source`, in `load`, `like` or `parity`"
+        context.report("not-given", f"{listed(unused)} is given, and the recipe{has} does not use it", notes=(note,))
 
 
 def _given(context: Context) -> Source:
-    if len(context.given) == 1:
-        return Given(next(iter(context.given)))
+    """The model that is given, else the state dict, else the only thing."""
     if not context.given:
         note = "`source: {torchvision: …}` or `source: {checkpoint: …}`; from Python, `model=` or `state_dict=`"
         raise fail("not-given", "the recipe has no source, and nothing is given", notes=(note,))
-    raise fail("not-given", "the recipe has no source, and several objects are given")
+    name = next((name for name in ("model", "state_dict") if name in context.given), None)
+    if name is None and len(context.given) > 1:
+        note = "`source: {given: …}` says which of them the recipe operates on"
+        raise fail("not-given", "the recipe has no source, and several objects are given", notes=(note,))
+    return Given(name or next(iter(context.given)))
 
 
 def _open_together(sources: Mapping[str, Source], context: Context) -> Subject:

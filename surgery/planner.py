@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.garbage import without_collection
 from surgery.inclusion import Inclusion
-from surgery.opening import open_sources
+from surgery.opening import check_given, open_sources
 from surgery.optimizers import follow_optimizers
+from surgery.locking.pins import Pins
 from surgery.permissions import permissions
 from surgery.plan import Plan
 from surgery.planning.context import Context, Link
@@ -37,6 +38,7 @@ def make_plan(
     given: Mapping[str, Any] | None = None,
     outputs: tuple[Output, ...] | None = None,
     overwrite: bool = False,
+    pins: Pins | None = None,
 ) -> Plan:
     """The plan of a recipe. No tensor data is read, and nothing is written.
 
@@ -47,6 +49,7 @@ def make_plan(
         given: objects that the caller holds, by name; a recipe without a source takes the only one.
         outputs: where the result goes, in the place of what the recipe says.
         overwrite: whether what steps leave on the disk may replace what is there.
+        pins: what recipes and sources are locked to.
 
     Raises:
         SurgeryError: everything that is wrong.
@@ -60,11 +63,14 @@ def make_plan(
         recipes=Inclusion(recipe),
         chain=(Link(recipe.reference, recipe.display),),
         is_foreign=recipe.is_foreign,
+        pins=pins,
     )
     wanted = bound.outputs if outputs is None else outputs
     subject = _result(bound, wanted, context)
     check_outputs(wanted, subject, context)
     check_offload(subject, context)
+    if pins is not None:
+        pins.check_sources(context)
     context.raise_errors()
     _announce(subject)
     return Plan(
@@ -79,6 +85,7 @@ def make_plan(
         remarks=tuple(context.remarks),
         files=context.files,
         opened=tuple(context.opened),
+        included=context.included,
         allow=context.allow,
         given=bool(context.given),
         run_checks=tuple(context.run_checks),
@@ -90,6 +97,7 @@ def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subj
     subject = apply_steps(bound.steps, open_sources(bound, context), context)
     if bound.expect is not None:
         subject = bound.expect.check_plan(subject, context)
+    check_given(bound, context)
     _check_values(subject, context)
     subject = without_left(subject, outputs, context)
     kept = [output for output in outputs if output.container == "keep"]

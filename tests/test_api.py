@@ -41,6 +41,25 @@ def test_a_source_of_its_own_and_something_given() -> None:
         recipe.plan(nn.Linear(1, 1))
 
 
+def test_something_given_that_nothing_uses() -> None:
+    with pytest.raises(surgery.SurgeryError, match="`state_dict` is given, and the recipe does not use it"):
+        surgery.load([{"mode": "eval"}]).plan(nn.Linear(1, 1), state_dict={})
+
+
+def test_a_model_and_the_state_dict_for_it() -> None:
+    model, state = nn.Linear(2, 1), nn.Linear(2, 1).state_dict()
+    result = surgery.load([{"load": {"from": {"given": "state_dict"}}}]).run(model=model, state_dict=state)
+    assert torch.equal(result.model.weight, state["weight"])
+
+
+def test_a_model_beside_a_reference_in_memory() -> None:
+    model, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    recipe = surgery.load({"expect": {"parity": {"like": {"given": "reference"}, "input": [3, 2]}}})
+    assert recipe.run(model=model, given={"reference": model}).model is not None
+    with pytest.raises(surgery.SurgeryError, match="not those of the given reference"):
+        recipe.run(model=model, given={"reference": other})
+
+
 def test_results_are_snapshots() -> None:
     state = {"module.w": torch.zeros(2)}
     result = surgery.load(RENAME).run(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from surgery.references.base import Found, Reference
     from surgery.references.kind import Named, Passed
 
-__all__ = ["Context", "Drop", "Link", "Opened", "Recipes", "RunCheck"]
+__all__ = ["Context", "Drop", "Link", "Opened", "Pins", "Recipes", "RunCheck"]
 
 _LACK_A_MODEL = ("needs-a-model", "types-need-a-model")
 
@@ -41,12 +41,14 @@ class Opened:
         checkpoint: what is there; None where it is no file.
         specs: its tensors, where it is no file.
         sha256: of its file, where the recipe gave it and it was checked.
+        pinned_as: what a lock calls it: an address, a path, a name; None where the caller named it.
     """
 
     place: str
     checkpoint: Checkpoint | None = None
     specs: Mapping[str, Spec] = field(default_factory=dict)
     sha256: str | None = None
+    pinned_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ class Recipes(Protocol):
         """The subject after the steps of another recipe."""
 
 
+class Pins(Protocol):
+    """What recipes and sources are locked to."""
+
+    def find(self, reference: Reference, named: Named, context: Context, allowed: Callable[[Reference], None]) -> Found:
+        """The recipe that a reference is locked to; `allowed` refuses one that may not be named."""
+
+    def vendored(self, place: str) -> Path | None:
+        """Where a copy of what lies at an address is; None where there is none."""
+
+
 class RunCheck(Protocol):
     """A check of the whole result that waits for its tensors."""
 
@@ -89,12 +101,14 @@ class Context:
         allow: permissions that the caller gave: ``network``, ``pickle``, ``import:mypkg``, …
         directory: the directory of the recipe; relative places are relative to it.
         given: objects that the caller passed (a model, a state dict), by name.
+        taken: the names of those of them that were used.
         overwrite: whether the caller lets what is there be replaced.
         devices: the devices that exist; None asks torch when it is needed.
         here: the place of the step at work, for what has no nearer place.
         recipes: what reads the recipes that this one names.
         chain: the recipes on the way to the one at work, that one included.
-        included: the recipes that were brought in.
+        included: the recipes that were brought in, by reference.
+        pins: what recipes and sources are locked to; None where there is no lock.
         is_foreign: whether a recipe from elsewhere is at work, which may read only what its caller names.
         label: what the sources of the recipe at work belong to, for the accounts; empty where it is planned by itself.
         inventory: every tensor of every source that was opened: the accounts are made against it.
@@ -112,12 +126,14 @@ class Context:
     allow: frozenset[str] = frozenset()
     directory: Path = field(default_factory=Path)
     given: Mapping[str, Any] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     overwrite: bool = False
     devices: tuple[str, ...] | None = None
     here: Span | None = None
     recipes: Recipes | None = None
     chain: tuple[Link, ...] = ()
-    included: list[Found] = field(default_factory=list)
+    included: dict[str, Found] = field(default_factory=dict)
+    pins: Pins | None = None
     is_foreign: bool = False
     label: str = ""
     inventory: dict[Origin, Spec] = field(default_factory=dict)

@@ -25,7 +25,9 @@ __all__ = ["Given"]
 class Given(Source):
     """A model or a state dict that the caller passes from Python: ``recipe.run(model=my_model)``.
 
-    It is never changed, and the result shares no storage with it. A recipe without a source takes what is given.
+    It is never changed, and the result shares no storage with it. A recipe without a source takes what is given: the
+    model, else the state dict. Other names are passed as ``recipe.run(given={"teacher": net})``, for ``load``, ``like``
+    and ``parity``.
     """
 
     example: ClassVar[str] = "{given: model}"
@@ -35,8 +37,10 @@ class Given(Source):
     def open(self, context: Context) -> Subject:
         """The subject of the object; its tensors are not copied yet."""
         if self.given not in context.given:
-            note = f"from Python: `recipe.run({self.given}=…)`; from the command line a recipe needs a `source`"
+            how = f"{self.given}=…" if self.given in ("model", "state_dict") else f"given={{'{self.given}': …}}"
+            note = f"from Python: `recipe.run({how})`; from the command line a recipe needs a `source`"
             raise fail("not-given", f"nothing is given as `{self.given}`", context.here, (note,))
+        context.taken.add(self.given)
         thing = context.given[self.given]
         if isinstance(thing, Mapping):
             subject = _subject_of_mapping(thing, self.given, context)
