@@ -6,10 +6,11 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from surgery.diagnostics import fail
 from surgery.limits import limited
+from surgery.locking.pins import pins_of
 from surgery.plan import Plan
 from surgery.recipe import Recipe
 from surgery.result import Result
@@ -65,6 +66,7 @@ def plan_recipe(
     output: str | os.PathLike[str] | None,
     overwrite: bool,
     provenance: bool,
+    lock: Literal["use", "strict", "ignore"],
     named: Mapping[str, Any],
 ) -> Plan:
     """The plan of a recipe with its parameters and objects from Python; see `Recipe.plan`."""
@@ -80,7 +82,8 @@ def plan_recipe(
     # what a recipe from elsewhere says of overwriting is not its caller's word
     own = [dataclasses.replace(o, overwrite=False) for o in bound.outputs] if recipe.is_foreign else bound.outputs
     outputs = _outputs(tuple(own), output, overwrite=overwrite, provenance=provenance)
-    return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs, overwrite=overwrite)
+    pins = None if lock == "ignore" else pins_of(recipe.directory, strict=lock == "strict")
+    return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs, overwrite=overwrite, pins=pins)
 
 
 def _refuse_swapped(objects: Mapping[str, Any]) -> None:

@@ -69,24 +69,35 @@ class Inclusion:
         """The recipe that is named, if it may be, and if it is not itself on the way to here."""
         reference = _reference(named, context)
         _refuse_cycle(reference, context.chain, named)
-        # a path that a parameter gives is the caller's own word
-        if named.base is None:
-            self._check_allowed(reference, context, named)
         self._count += 1
         if self._count > limits().recipes:
             raise exceeded("recipes", "recipes bring in recipes, again and again", named.span)
         if reference.identity not in self._read:
-            found = reference.find(named.span)
-            _announce(found, named, context)
+            found = self._found(reference, named, context)
+            context.included[str(reference)] = found
             with _told(named):
                 self._read[reference.identity] = Recipe.of_found(found)
         recipe = self._read[reference.identity]
         return recipe, Link(recipe.reference, named.text, named.span)
 
-    def _check_allowed(self, reference: Reference, context: Context, named: Named) -> None:
-        needed = reference.permission()
-        if needed is not None and not may_include({*context.allow, *self._own}, needed):
-            raise refused(needed, f"`{named}` is a recipe from elsewhere, and nobody allowed that", named.span)
+    def _found(self, reference: Reference, named: Named, context: Context) -> Found:
+        """The recipe of a reference: the one that it is locked to, if it is; a branch is warned of if it is not."""
+
+        def allowed(reference: Reference) -> None:
+            # a path that a parameter gives is the caller's own word
+            needed = reference.permission() if named.base is None else None
+            if needed is not None and not may_include({*context.allow, *self._own}, needed):
+                raise refused(needed, f"`{named}` is a recipe from elsewhere, and nobody allowed that", named.span)
+
+        if context.pins is not None:
+            found = context.pins.find(reference, named, context, allowed)
+        else:
+            allowed(reference)
+            found = reference.find(named.span)
+        if found.is_moving:
+            note = f"it is at {found.commit} now; `surgery lock` keeps it there"
+            context.report("moving-reference", f"`{named}` follows a branch", named.span, (note,), warning=True)
+        return found
 
 
 @contextmanager
@@ -147,11 +158,3 @@ def _refuse_cycle(reference: Reference, chain: tuple[Link, ...], named: Named) -
     texts = [link.text for link in chain[names.index(reference.identity) :]] + [named.text]
     way = [f"`{text}` brings in `{brought}`" for text, brought in pairwise(texts)]
     raise fail("recipe-cycle", "the recipe brings in itself", named.span, way)
-
-
-def _announce(found: Found, named: Named, context: Context) -> None:
-    """Take note of a recipe from elsewhere, and warn where the same words may bring in another one tomorrow."""
-    context.included.append(found)
-    if found.is_moving:
-        note = f"`@{found.commit}` is what it is now; `surgery lock` keeps it"
-        context.report("moving-reference", f"`{named}` follows a branch", named.span, (note,), warning=True)

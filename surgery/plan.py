@@ -16,6 +16,7 @@ from surgery.tensors.subject import Origin, Subject, Touch
 
 if TYPE_CHECKING:
     from surgery.recipe import Recipe
+    from surgery.references.base import Found
     from surgery.result import Result
     from surgery.sinks.base import Output, Progress
 
@@ -47,6 +48,7 @@ class Plan:
         remarks: facts worth telling, such as ties.
         files: every file that was opened, as it was then.
         opened: the sources that were opened.
+        included: the recipes that were brought in, by reference.
         allow: the permissions that the caller gave.
         given: whether the caller gave objects, which it may change afterwards.
         run_checks: what the tensors of the result are checked for before anything is written.
@@ -64,6 +66,7 @@ class Plan:
     remarks: tuple[str, ...] = ()
     files: Mapping[str, FileState] = field(default_factory=dict)
     opened: tuple[Opened, ...] = ()
+    included: Mapping[str, Found] = field(default_factory=dict)
     allow: frozenset[str] = frozenset()
     given: bool = False
     run_checks: tuple[RunCheck, ...] = ()

@@ -15,7 +15,8 @@ class Entry(NamedTuple):
     section: str
 
 
-_RECIPES, _CHECKPOINTS, _WRITING, _REFERENCE = "Recipes", "Checkpoints", "Writing recipes", "Reference"
+_RECIPES, _SHARING, _CHECKPOINTS = "Recipes", "Sharing recipes", "Checkpoints"
+_WRITING, _REFERENCE = "Writing recipes", "Reference"
 
 #: name -> command, in the order of the help
 COMMANDS = {
@@ -23,6 +24,10 @@ COMMANDS = {
     "plan": Entry("plan", "Show what a recipe will do; nothing is written.", _RECIPES),
     "check": Entry("check", "Check recipes without weights.", _RECIPES),
     "test": Entry("test", "Try the tests of recipes.", _RECIPES),
+    "lock": Entry("lock", "Write down what recipes and weights are.", _SHARING),
+    "update": Entry("update", "Show what changed since a recipe was locked.", _SHARING),
+    "vendor": Entry("vendor", "Copy what a locked recipe brings in.", _SHARING),
+    "copy": Entry("copy", "Copy a recipe, to change it.", _SHARING),
     "inspect": Entry("inspect", "Show what a checkpoint holds.", _CHECKPOINTS),
     "match": Entry("match", "Show what a selector selects, or a rule does.", _CHECKPOINTS),
     "apply": Entry("apply", "Apply steps to a checkpoint, or convert it, without a recipe.", _CHECKPOINTS),

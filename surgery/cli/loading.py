@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from surgery.cli.session import session
 
@@ -36,10 +36,13 @@ def plan_of(
     output: str | None = None,
     overwrite: bool = False,
     provenance: bool = True,
+    lock: Literal["use", "strict", "ignore"] = "use",
 ) -> Plan:
     """The plan of a recipe.
 
     Raises:
         SurgeryError: everything that is wrong in the recipe or with what it is applied to.
     """
-    return load_recipe(name).plan(params=params, allow=allow, output=output, overwrite=overwrite, provenance=provenance)
+    return load_recipe(name).plan(
+        params=params, allow=allow, output=output, overwrite=overwrite, provenance=provenance, lock=lock
+    )

@@ -13,6 +13,7 @@ __all__ = [
     "allow_option",
     "json_option",
     "limit_option",
+    "locked_option",
     "output_options",
     "params_option",
     "quiet_option",
@@ -74,8 +75,13 @@ def allow_option(function: F) -> F:
         "--allow",
         multiple=True,
         metavar="WHAT",
-        help="Permit what a recipe may not do by itself: network, import:PACKAGE, pickle:PATH, pickle.",
+        help="Permit what a recipe may not do by itself: network, include:PATH, import:PACKAGE, pickle:PATH, pickle.",
     )(function)
+
+
+def locked_option(function: F) -> F:
+    """``--locked``."""
+    return click.option("--locked", is_flag=True, help="Take what `surgery.lock` says, and nothing else.")(function)
 
 
 def limit_option(function: F) -> F:

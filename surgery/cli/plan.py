@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from surgery.cli.options import allow_option, json_option, limit_option, output_options, params_option, recipe_argument
+from surgery.cli.options import (
+    allow_option,
+    json_option,
+    limit_option,
+    locked_option,
+    output_options,
+    params_option,
+    recipe_argument,
+)
 from surgery.cli.session import session
 
 if TYPE_CHECKING:
@@ -21,11 +29,18 @@ __all__ = ["command", "show_plan"]
 @params_option
 @output_options
 @allow_option
+@locked_option
 @limit_option
 @click.option("--all", "full", is_flag=True, help="Show every line of every rule, however many there are.")
 @json_option
 def command(
-    recipe: str, params: Mapping[str, Any], output: str | None, force: bool, allow: tuple[str, ...], full: bool
+    recipe: str,
+    params: Mapping[str, Any],
+    output: str | None,
+    force: bool,
+    allow: tuple[str, ...],
+    locked: bool,
+    full: bool,
 ) -> None:
     """Show what a recipe will do. Only headers are read, and nothing is written.
 
@@ -33,7 +48,8 @@ def command(
     """
     from surgery.cli.loading import plan_of
 
-    plan = plan_of(recipe, params, allow=allow, output=output, overwrite=force)
+    lock: Literal["use", "strict"] = "strict" if locked else "use"
+    plan = plan_of(recipe, params, allow=allow, output=output, overwrite=force, lock=lock)
     show_plan(plan, full=full)
 
 

@@ -11,6 +11,7 @@ from surgery.cli.options import (
     allow_option,
     json_option,
     limit_option,
+    locked_option,
     output_options,
     params_option,
     quiet_option,
@@ -32,6 +33,7 @@ __all__ = ["command", "execute"]
 @output_options
 @record_options
 @allow_option
+@locked_option
 @limit_option
 @json_option
 @quiet_option
@@ -43,6 +45,7 @@ def command(
     digest: bool,
     provenance: bool,
     allow: tuple[str, ...],
+    locked: bool,
 ) -> None:
     """Carry a recipe out: a file, or the name of a shipped one (see `surgery list`).
 
@@ -50,7 +53,15 @@ def command(
     """
     from surgery.cli.loading import plan_of
 
-    plan = plan_of(recipe, params, allow=allow, output=output, overwrite=force, provenance=provenance)
+    plan = plan_of(
+        recipe,
+        params,
+        allow=allow,
+        output=output,
+        overwrite=force,
+        provenance=provenance,
+        lock="strict" if locked else "use",
+    )
     execute(plan, digest=digest)
 
 

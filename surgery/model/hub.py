@@ -59,6 +59,9 @@ def cached_file(weights: WeightsEnum, context: Context, span: Span | None) -> Pa
     Raises:
         SurgeryError: ``not-allowed``, ``download``.
     """
+    copied = context.pins.vendored(str(weights)) if context.pins is not None else None
+    if copied is not None:
+        return copied
     url: str = weights.url
     name = os.path.basename(urlparse(url).path)
     directory = Path(str(torch.hub.get_dir())) / "checkpoints"

@@ -150,7 +150,7 @@ class _Loading:
         found = read(file, name=str(file))
         state = choose(found, None, None)
         self._context.files.update(found.files)
-        self._context.opened.append(Opened(str(weights), found))
+        self._context.opened.append(Opened(str(weights), found, pinned_as=str(weights)))
         marked: OrderedDict[str, Tensor] = OrderedDict()
         for key, expr in state.tensors.items():
             origin = Origin(self._context.named(str(weights)), key)

@@ -50,6 +50,9 @@ def locate(place: Place, context: Context) -> Path:
         SurgeryError: ``place`` for an address of no known kind, ``no-file``, ``not-allowed`` without permission for the
             network, ``download``, ``wrong-digest``.
     """
+    copied = context.pins.vendored(place.path) if context.pins is not None and place.base is None else None
+    if copied is not None:
+        return copied
     name, colon, _ = place.path.partition("://")
     scheme = SCHEMES.get(name if colon else "path")
     if scheme is None or name == "path":

@@ -89,6 +89,18 @@ class Reference:
         """
         raise NotImplementedError
 
+    def commit(self, span: Span | None) -> str | None:
+        """The commit that it leads to now; None for a kind without commits.
+
+        Raises:
+            SurgeryError: ``download``: nobody can be asked.
+        """
+        return None
+
+    def pinned(self, commit: str) -> Reference:
+        """The same at a commit."""
+        return self
+
     def find(self, span: Span | None) -> Found:
         """The recipe. `span` is the place of the reference, for errors.
 

@@ -61,6 +61,12 @@ class GitReference(Reference):
         joined = posixpath.join(posixpath.dirname(self.path), path)
         return replace(self, path=_inside(joined, path, span))
 
+    def commit(self, span: Span | None) -> str | None:
+        return commit_of(self.address, self.revision, span)[0]
+
+    def pinned(self, commit: str) -> GitReference:
+        return replace(self, revision=commit)
+
     def find(self, span: Span | None) -> Found:
         commit, is_moving = commit_of(self.address, self.revision, span)
         recipes = recipes_at(self.address, commit, span)
@@ -70,8 +76,8 @@ class GitReference(Reference):
             there = f"recipes there: {', '.join(f'`{name}`' for name in sorted(recipes)[:12])}" if recipes else None
             notes = [near or there or "there are no recipes in it"]
             raise fail("no-file", f"there is no recipe `{self.path}` in `{self.address}` at {commit[:12]}", span, notes)
-        at_commit = replace(self, revision=commit)
-        return Found(at_commit, content, str(self), Path.cwd(), commit, is_moving=is_moving, is_foreign=True)
+        pinned = self.pinned(commit)
+        return Found(pinned, content, str(self), Path.cwd(), commit, is_moving=is_moving, is_foreign=True)
 
     @property
     def place(self) -> str:

@@ -60,7 +60,8 @@ class CheckpointSource(Source):
             raise placed(_meant_a_model(error, where), where) from error
         context.files.update(found.files)
         context.remarks.extend(remark for remark in found.remarks if remark not in context.remarks)
-        context.opened.append(Opened(where.path, found, sha256=where.sha256))
+        pinned_as = (where.path if "://" in where.path else found.path) if where.base is None else None
+        context.opened.append(Opened(where.path, found, sha256=where.sha256, pinned_as=pinned_as))
         if is_wanted_alive(path, found, state, where, context):
             from surgery.model.live import subject_of_pickled
 

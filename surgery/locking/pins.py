@@ -1,0 +1,151 @@
+"""What a lock holds recipes and sources to while a recipe is planned."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from surgery.diagnostics import SurgeryError, fail
+from surgery.formats.contents import Checkpoint
+from surgery.locking.lock import LOCK_FILE, Lock, LockedFile, LockedRecipe, read_lock
+from surgery.locking.vendored import Vendored
+from surgery.planning.context import Context
+from surgery.provenance.digests import digests
+from surgery.references.base import Found, Reference
+from surgery.references.kind import Named
+from surgery.references.path import PathReference
+from surgery.tensors.spec import format_bytes
+
+__all__ = ["Pins", "files_of", "pins_of", "recipe_digest", "source_name"]
+
+_UPDATE = "`surgery update` shows what changed, and takes it"
+
+
+class Pins:
+    """A lock in force.
+
+    Args:
+        lock: what was locked.
+        directory: the directory of the lock.
+        strict: whether what is not in the lock, or differs from it, is an error; else what is in it is used, and a
+            difference is a warning.
+    """
+
+    def __init__(self, lock: Lock, directory: Path, *, strict: bool) -> None:
+        self._lock, self._directory, self._strict = lock, directory, strict
+        self._vendored = Vendored(directory)
+
+    def find(self, reference: Reference, named: Named, context: Context, allowed: Callable[[Reference], None]) -> Found:
+        """The recipe that a reference is locked to. `allowed` refuses one that the recipe may not name.
+
+        Raises:
+            SurgeryError: ``drift``; whatever getting it raises.
+        """
+        locked = self._lock.recipes.get(str(reference))
+        if isinstance(reference, PathReference) or locked is None:
+            if not isinstance(reference, PathReference):
+                self._differs(f"`{named}` is not in `{LOCK_FILE}`", named, context, "`surgery lock` puts it there")
+            allowed(reference)
+            return reference.find(named.span)
+        pinned = reference.pinned(locked.commit) if locked.commit else reference
+        found = self._vendored.recipe(pinned, locked)
+        if found is None:
+            allowed(pinned)
+            found = pinned.find(named.span)
+        if recipe_digest(found) != locked.sha256:
+            self._differs(f"`{named}` is not what it was when it was locked", named, context, _UPDATE)
+        if self._strict and locked.commit:
+            self._refuse_moved(reference, locked, named, allowed)
+        return found
+
+    def _refuse_moved(
+        self, reference: Reference, locked: LockedRecipe, named: Named, allowed: Callable[[Reference], None]
+    ) -> None:
+        """Refuse a revision that leads to another commit by now, where the repository may be asked, and answers."""
+        try:
+            allowed(reference)
+            current = reference.commit(named.span)
+        except SurgeryError as error:
+            if {d.code for d in error.diagnostics} <= {"not-allowed", "download"}:
+                return
+            raise
+        if current != locked.commit:
+            notes = (f"locked to {locked.commit}", f"leads to  {current}", _UPDATE)
+            raise fail("drift", f"`{named}` leads to another commit than when it was locked", named.span, notes)
+
+    def vendored(self, place: str) -> Path | None:
+        """Where the files of a source are that were copied; None where they were not."""
+        return self._vendored.source(place, self._lock.sources.get(place, {}))
+
+    def check_sources(self, context: Context) -> None:
+        """Compare the sources that recipes name, and no parameter, with what they are locked to.
+
+        Raises:
+            SurgeryError: a file cannot be read.
+        """
+        for opened in context.opened:
+            if opened.checkpoint is None or opened.pinned_as is None:
+                continue
+            locked = self._lock.sources.get(source_name(opened.pinned_as, self._directory))
+            if locked is None:
+                if self._strict:
+                    note = "`surgery lock` puts it there"
+                    context.report("drift", f"`{opened.place}` is not in `{LOCK_FILE}`", notes=(note,))
+                continue
+            wrong = _differences(opened.checkpoint, locked, contents=self._strict)
+            if wrong:
+                message = f"`{opened.place}` is not what it was when it was locked"
+                context.report("drift", message, notes=(*wrong, _UPDATE), warning=not self._strict)
+
+    def _differs(self, message: str, named: Named, context: Context, note: str) -> None:
+        if self._strict:
+            raise fail("drift", message, named.span, (note,))
+        context.report("drift", message, named.span, (note,), warning=True)
+
+
+def pins_of(directory: Path, *, strict: bool) -> Pins | None:
+    """The lock of a directory, in force; None where there is none.
+
+    Raises:
+        SurgeryError: ``lock-file``: it cannot be read, or `strict`, and there is none.
+    """
+    lock = read_lock(directory)
+    if lock is None and strict:
+        note = "`surgery lock RECIPE` writes it"
+        raise fail("lock-file", f"there is no `{LOCK_FILE}` in `{directory}`", notes=(note,))
+    return None if lock is None else Pins(lock, directory, strict=strict)
+
+
+def recipe_digest(found: Found) -> str:
+    """The SHA-256 digest of a recipe's text."""
+    return hashlib.sha256(found.content).hexdigest()
+
+
+def source_name(pinned_as: str, directory: Path) -> str:
+    """What a lock in `directory` calls a source: a path is one from there."""
+    if not os.path.isabs(pinned_as):
+        return pinned_as
+    return Path(os.path.relpath(pinned_as, os.path.abspath(directory))).as_posix()
+
+
+def files_of(checkpoint: Checkpoint) -> dict[str, str]:
+    """The files of a source: name below its directory -> path."""
+    directory = os.path.dirname(checkpoint.path)
+    return {Path(os.path.relpath(path, directory)).as_posix(): path for path in checkpoint.files}
+
+
+def _differences(found: Checkpoint, locked: Mapping[str, LockedFile], *, contents: bool) -> list[str]:
+    """What of a source differs from what was locked: names and sizes, and contents where they are to be read."""
+    files = files_of(found)
+    wrong = [f"there is no file `{name}`" for name in locked.keys() - files.keys()]
+    wrong += [f"`{name}` is new" for name in files.keys() - locked.keys()]
+    sizes = {name: found.files[path].size for name, path in files.items()}
+    for name in sorted(locked.keys() & files.keys()):
+        if sizes[name] != locked[name].size:
+            wrong.append(f"`{name}` had {format_bytes(locked[name].size)}, and has {format_bytes(sizes[name])}")
+    if wrong or not contents:
+        return sorted(wrong)
+    now = digests(files.values())
+    return [f"`{name}` has other content" for name in sorted(files) if now[files[name]] != locked[name].sha256]
