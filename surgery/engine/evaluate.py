@@ -43,6 +43,8 @@ def materialise(entries: Mapping[str, Entry], *, states: Mapping[str, FileState]
         SurgeryError: codes ``source-changed``, ``corrupt-checkpoint``, ``execution``, ``no-memory``;
             ``unsupported-checkpoint`` where a tensor of a file is quantised, sparse or the like.
     """
+    import torch  # noqa: F401  # before values are there: see `surgery.engine.stream`
+
     _refuse_unread(entries)
     placed: dict[tuple[int, str | None], Tensor] = {}
     keys: dict[int, str] = {}

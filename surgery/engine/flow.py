@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from surgery.engine.evaluation import Evaluation, Failure, nodes
 from surgery.engine.leaves import array_of, element, is_array, view_of
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from surgery.ops.ways import Array
 
 T = TypeVar("T")
+_Stage: TypeAlias = "tuple[object, Callable[[], Kernel]]"
 
-__all__ = ["BLOCK", "contents", "needs_torch", "room_for", "way_of"]
+__all__ = ["BLOCK", "contents", "needs_torch", "room_for", "through", "way_of"]
 
 #: elements that pass through a chain of kernels at a time: they and what kernels keep should fit the cache
 BLOCK = 1 << 17
@@ -93,7 +94,7 @@ class Flow:
 
     spec: Spec
     source: Stored | Array
-    stages: tuple[tuple[object, Callable[[], Kernel]], ...] = ()
+    stages: tuple[_Stage, ...] = ()
 
 
 class Flows(Evaluation[Flow]):
@@ -161,15 +162,7 @@ class Flows(Evaluation[Flow]):
         return map(view_of, self._blocks(flow))
 
     def _blocks(self, flow: Flow) -> Iterator[Array]:
-        kernels = [(operation, start()) for operation, start in flow.stages]
-        for whole in self._raw(flow):
-            for at in range(0, whole.size, BLOCK) if kernels else (0,):
-                block = whole[at : at + BLOCK] if kernels else whole
-                for operation, kernel in kernels:
-                    block = _guarded(operation, kernel, block)
-                yield block
-        for operation, kernel in kernels:
-            _guarded(operation, kernel.finish)
+        return _passed(self._raw(flow), flow.stages)
 
     def _raw(self, flow: Flow) -> Iterator[Array]:
         """The elements before the first kernel."""
@@ -181,6 +174,36 @@ class Flows(Evaluation[Flow]):
         dtype = flow.source.spec.dtype
         for chunk in self._files.chunks(flow.source.ranges, view_of(self._window[: BLOCK * dtype.size])):
             yield numpy.frombuffer(chunk, element(dtype))
+
+
+def through(chunks: Iterable[memoryview], stages: Sequence[Computed]) -> Iterator[memoryview]:
+    """The bytes of a tensor after elementwise operations, from the bytes before, which come in order.
+
+    Raises:
+        Failure: an operation failed.
+    """
+    import numpy
+
+    if not stages:
+        return iter(chunks)
+    kind = element(stages[0].inputs[0].spec.dtype)
+    ways = [(node.operation, way_of(node)) for node in stages]
+    made = [(operation, way.start) for operation, way in ways if isinstance(way, Elementwise)]
+    assert len(made) == len(stages), "all are elementwise"
+    return map(view_of, _passed((numpy.frombuffer(chunk, kind) for chunk in chunks), made))
+
+
+def _passed(wholes: Iterable[Array], stages: Iterable[_Stage]) -> Iterator[Array]:
+    """Elements after the kernels that they pass through."""
+    kernels = [(operation, start()) for operation, start in stages]
+    for whole in wholes:
+        for at in range(0, whole.size, BLOCK) if kernels else (0,):
+            block = whole[at : at + BLOCK] if kernels else whole
+            for operation, kernel in kernels:
+                block = _guarded(operation, kernel, block)
+            yield block
+    for operation, kernel in kernels:
+        _guarded(operation, kernel.finish)
 
 
 def _guarded(operation: object, function: Callable[..., T], *arguments: Array) -> T:

@@ -10,7 +10,7 @@ from surgery.engine.leaves import is_array, reach
 from surgery.ops.ways import Elementwise, Views
 from surgery.tensors.expr import Computed, Held, Stored, Strided, TensorExpr
 
-__all__ = ["memory_of_flows", "memory_of_values"]
+__all__ = ["memory_of_flows", "memory_of_stages", "memory_of_values"]
 
 #: bytes for each element of a block in what one kernel keeps: 8 at most for each of its buffers
 _KERNEL = 32
@@ -40,6 +40,11 @@ def memory_of_values(exprs: Iterable[TensorExpr]) -> int:
     return total + scratch + copied
 
 
+def memory_of_stages(count: int, numel: int) -> int:
+    """A bound for what `count` kernels keep, for a tensor of `numel` elements."""
+    return count * min(BLOCK, numel) * _KERNEL
+
+
 def memory_of_flows(exprs: Iterable[TensorExpr]) -> int:
     """A bound for what flows (`surgery.engine.flow`), as if nothing were freed before the end.
 
@@ -55,7 +60,7 @@ def memory_of_flows(exprs: Iterable[TensorExpr]) -> int:
             continue
         way = way_of(node)
         if isinstance(way, Elementwise):
-            total += min(BLOCK, node.spec.numel) * _KERNEL
+            total += memory_of_stages(1, node.spec.numel)
             continue
         whole.update((id(i), i) for i in node.inputs)
         moved = any(not isinstance(i, Stored) for i in node.inputs)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 
-__all__ = ["pages"]
+__all__ = ["give_back", "pages"]
 
 
 def pages(nbytes: int) -> mmap.mmap:
@@ -20,3 +23,19 @@ def pages(nbytes: int) -> mmap.mmap:
         with suppress(OSError):
             memory.madvise(advice)
     return memory
+
+
+def give_back() -> None:
+    """Let memory that ``malloc`` keeps for later, as it does with what torch has freed, go back to the system.
+
+    (Of the GNU C library; elsewhere nothing happens.)
+    """
+    _trim()(0)
+
+
+@cache
+def _trim() -> Callable[[int], object]:
+    with suppress(OSError, AttributeError):
+        trim: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
+        return trim
+    return lambda _: None

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from surgery.engine.checksum import combine
 from surgery.engine.evaluation import Failure
-from surgery.engine.flow import contents, needs_torch
+from surgery.engine.flow import contents, needs_torch, through
 from surgery.engine.leaves import bytes_of_tensor
+from surgery.engine.pages import give_back
 from surgery.engine.parts import Copy, Part, windows
 from surgery.engine.pool import Job, run_jobs
 from surgery.engine.reading import SourceFiles
-from surgery.engine.scratch import Scratches
+from surgery.engine.scratch import Scratch, Scratches
+from surgery.engine.series import Series
 from surgery.engine.sharing import Sharing
 from surgery.engine.space import OpenFile, check_space
 from surgery.engine.tasks import Task, tasks_of
@@ -26,7 +28,7 @@ from surgery.files.failures import output_errors
 from surgery.files.writer import FileWriter
 from surgery.sinks.base import Progress
 from surgery.sinks.layout import Placed
-from surgery.tensors.expr import ByteRange, Stored
+from surgery.tensors.expr import ByteRange, Stored, TensorExpr
 
 __all__ = ["write_files"]
 
@@ -183,20 +185,41 @@ class _Writer:
             copy.parts[start] = (crc, len(view))
 
     def _compute(self, task: Task, members: Sequence[tuple[int, Placed]]) -> None:
+        if any(needs_torch(tensor.expr) for _, tensor in members):
+            # before memory is lent: exceptions that are left of an import keep the frames that it was called from
+            import torch  # noqa: F401
+        if task.series is not None:
+            ((number, tensor),) = members
+            with _explained(tensor):
+                self._checksums[number] = self._put(self._in_parts(task.series), tensor)
+        else:
+            self._compute_whole(task, members)
+
+    def _compute_whole(self, task: Task, members: Sequence[tuple[int, Placed]]) -> None:
+        exprs = [tensor.expr for _, tensor in members]
         with self._means.scratches.lend(task.memory) as scratch:
-            exprs = [tensor.expr for _, tensor in members]
-            by_torch = {expr for expr in exprs if needs_torch(expr)}
-            flows = contents((expr for expr in exprs if expr not in by_torch), self._means.files, scratch)
-            values = Values((expr for expr in exprs if expr in by_torch), self._means.files, scratch)
+            made = self._contents(exprs, scratch)
             for number, tensor in members:
-                try:
-                    if tensor.expr in by_torch:
-                        chunks = iter([bytes_of_tensor(values.take(tensor.expr), scratch)])
-                    else:
-                        chunks = next(flows)
-                    self._checksums[number] = self._put(chunks, tensor)
-                except Failure as failure:
-                    raise explain(failure, tensor.key, tensor.trail) from failure.error
+                with _explained(tensor):
+                    self._checksums[number] = self._put(next(made), tensor)
+
+    def _in_parts(self, series: Series) -> Iterator[memoryview]:
+        """The bytes of a result, one part of it in memory at a time."""
+
+        def before() -> Iterator[memoryview]:
+            for part in series.parts:
+                with self._means.scratches.lend(series.memory) as scratch:
+                    yield from next(self._contents([part], scratch))
+
+        return through(before(), series.stages)
+
+    def _contents(self, exprs: Sequence[TensorExpr], scratch: Scratch) -> Iterator[Iterator[memoryview]]:
+        """The bytes of expressions, each of them without torch if it can be."""
+        by_torch = {expr for expr in exprs if needs_torch(expr)}
+        flows = contents((expr for expr in exprs if expr not in by_torch), self._means.files, scratch)
+        values = Values((expr for expr in exprs if expr in by_torch), self._means.files, scratch)
+        for expr in exprs:
+            yield _content(values, expr, scratch) if expr in by_torch else next(flows)
 
     def _put(self, chunks: Iterable[memoryview], tensor: Placed) -> int:
         """Write what is computed by way of the window; its checksum if it is needed, else 0."""
@@ -218,6 +241,8 @@ class _Writer:
                 if at == len(memory):
                     self._write(memory, tensor.offset + begin)
                     begin += at
+            # what has been written is let go of before more is computed
+            chunk = piece = memoryview(b"")
         assert begin == length, f"{tensor.key} is as long as planned"
         return crc
 
@@ -225,6 +250,21 @@ class _Writer:
         with output_errors(self._file.path, self._file.span):
             self._to.write(content, offset)
         self._means.report(len(content))
+
+
+def _content(values: Values, expr: TensorExpr, scratch: Scratch) -> Iterator[memoryview]:
+    """The bytes of a value, in one piece; when it is not needed any more, its memory goes back to the system."""
+    yield bytes_of_tensor(values.take(expr), scratch)
+    give_back()
+
+
+@contextmanager
+def _explained(tensor: Placed) -> Iterator[None]:
+    """The failure of an operation as an error about a tensor."""
+    try:
+        yield
+    except Failure as failure:
+        raise explain(failure, tensor.key, tensor.trail) from failure.error
 
 
 def write_files(open_files: Sequence[OpenFile], files: SourceFiles, progress: Progress) -> None:

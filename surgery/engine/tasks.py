@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from surgery.engine.evaluation import group_of, nodes
 from surgery.engine.flow import needs_torch
 from surgery.engine.memory import memory_of_flows, memory_of_values
+from surgery.engine.series import Series, series_of
 from surgery.tensors.expr import Computed, TensorExpr
 
 __all__ = ["Task", "tasks_in_memory", "tasks_of"]
@@ -15,15 +16,27 @@ __all__ = ["Task", "tasks_in_memory", "tasks_of"]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Numbers of expressions that are evaluated together, in order, and a bound on the memory for that in bytes."""
+    """Expressions that are evaluated together.
+
+    Attributes:
+        members: their numbers, in order.
+        memory: a bound on the memory for that, in bytes.
+        series: the only member in parts, where it is large and can be computed part by part.
+    """
 
     members: tuple[int, ...]
     memory: int
+    series: Series | None = None
 
 
 def tasks_of(exprs: Sequence[TensorExpr]) -> list[Task]:
     """The tasks of some expressions, in the order of their first members, when their bytes are written."""
-    return [Task(members, _memory_of(exprs[n] for n in members)) for members in _groups(exprs)]
+    tasks: list[Task] = []
+    for members in _groups(exprs):
+        series = series_of(exprs[members[0]], lambda expr: _memory_of([expr])) if len(members) == 1 else None
+        memory = series.memory if series is not None else _memory_of(exprs[n] for n in members)
+        tasks.append(Task(members, memory, series))
+    return tasks
 
 
 def tasks_in_memory(exprs: Sequence[TensorExpr]) -> list[Task]:

@@ -30,7 +30,7 @@ from surgery.tensors.subject import Entry
 #: what needs no torch, whatever the dtype
 MOVES = ["chunk", "concat", "flatten", "flip", "permute", "rearrange", "repeat", "reshape"]
 MOVES += ["select", "slice", "split", "squeeze", "stack", "transpose", "unsqueeze", "unstack"]
-NO_TORCH = {*MOVES, "cast", "full", "ones", "pad", "zeros"}
+NO_TORCH = {*MOVES, "cast", "full", "ones", "pad", "pick", "zeros"}
 
 
 def apply(operation, *inputs, outputs=1):
