@@ -100,11 +100,12 @@ class Sink:
     form: ClassVar[Literal["file", "shards", "directory"]] = "file"
     unread: ClassVar[bool] = False
 
-    def check(self, subject: Subject, request: Request) -> None:
-        """Raise a `SurgeryError` if `subject` cannot be written like this (from the plan alone)."""
+    def check(self, subject: Subject, request: Request) -> tuple[str, ...]:
+        """What a plan should say of `subject` written like this, from the plan alone.
 
-    def remarks(self, subject: Subject, request: Request) -> tuple[str, ...]:
-        """What a plan should say of a file like this."""
+        Raises:
+            SurgeryError: it cannot be.
+        """
         return ()
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:

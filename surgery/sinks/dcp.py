@@ -50,7 +50,7 @@ class DistributedSink(Sink):
 
     form: ClassVar = "directory"
 
-    def check(self, subject: Subject, request: Request) -> None:
+    def check(self, subject: Subject, request: Request) -> tuple[str, ...]:
         check_tree(subject, request)
         tree = tree_of(subject, request)
         if not isinstance(tree, Mapping):
@@ -61,6 +61,7 @@ class DistributedSink(Sink):
         if twice:
             message = f"a distributed checkpoint is flat, and two entries would both be {listed(twice, 1)}"
             raise fail("not-in-this-format", message, request.span, ("`container: bare` writes the tensors alone",))
+        return ()
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         tree = _flat(tree_of(subject, request), subject, request)

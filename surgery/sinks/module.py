@@ -34,7 +34,7 @@ class ModuleSink(Sink):
     importable. Its tensors are read without any of that.
     """
 
-    def check(self, subject: Subject, request: Request) -> None:
+    def check(self, subject: Subject, request: Request) -> tuple[str, ...]:
         if subject.skeleton is None:
             note = "`format: torch` writes the tensors"
             message = "`format: module` writes a model, and the result is a bare state dict"
@@ -42,9 +42,6 @@ class ModuleSink(Sink):
         if request.keep or request.metadata:
             word = "metadata" if request.metadata else "container: keep"
             raise fail("not-in-this-format", f"a pickled module has no place for `{word}`", request.span)
-        _pickled(subject, request)
-
-    def remarks(self, subject: Subject, request: Request) -> tuple[str, ...]:
         _, pickler = _pickled(subject, request)
         names = unusual_names(pickler.names)
         needs = f", and needs {listed(names, 4)} there" if names else ""

@@ -43,7 +43,7 @@ class SafetensorsSink(Sink):
     suffixes: ClassVar[tuple[str, ...]] = (".safetensors",)
     form: ClassVar = "shards"
 
-    def check(self, subject: Subject, request: Request) -> None:
+    def check(self, subject: Subject, request: Request) -> tuple[str, ...]:
         found: list[Diagnostic] = []
 
         def report(message: str, *notes: str) -> None:
@@ -74,6 +74,7 @@ class SafetensorsSink(Sink):
             )
         if found:
             raise SurgeryError(found)
+        return ()
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         owners = _owners(subject.entries)

@@ -82,7 +82,6 @@ def resolve(output: Output, base: Path, provenance: str = "", *, digest: bool = 
         keep=output.container == "keep",
         entry=tuple(output.entry.split(".")) if output.entry else None,
         without=output.without,
-        without=output.without,
         span=output.span,
     )
     return Target(path, name, sink, request, output.overwrite)
@@ -174,8 +173,7 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
 def check_target(target: Target, subject: Subject, context: Context) -> None:
     """Whether `subject` can be written to a target; as `check_output`."""
     _check_bytes(subject, target)
-    target.sink.check(subject, target.request)
-    context.remarks.extend(target.sink.remarks(subject, target.request))
+    context.remarks.extend(target.sink.check(subject, target.request))
     try:
         _check_place(target)
     except SurgeryError as error:

@@ -25,8 +25,9 @@ class TorchSink(Sink):
     suffixes: ClassVar[tuple[str, ...]] = (".pt", ".pth", ".bin", ".ckpt", ".tar")
     unread: ClassVar[bool] = True
 
-    def check(self, subject: Subject, request: Request) -> None:
+    def check(self, subject: Subject, request: Request) -> tuple[str, ...]:
         check_tree(subject, request)
+        return ()
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         pickler = TensorPickler(embed, traits_of(subject, request))

@@ -31,7 +31,7 @@ _SYSTEM = {"protocol_version": _VERSION, "little_endian": True, "type_sizes": {"
 class TorchLegacySink(Sink):
     """Writes what torch before 1.6 reads, and every torch since."""
 
-    def check(self, subject: Subject, request: Request) -> None:
+    def check(self, subject: Subject, request: Request) -> tuple[str, ...]:
         check_tree(subject, request)
         for key, entry in subject.entries.items():
             name = entry.spec.dtype.name
@@ -39,6 +39,7 @@ class TorchLegacySink(Sink):
                 # torch writes them and cannot read them back
                 message = f"files from before torch 1.6 have no {name}, and `{key}` is of it"
                 raise fail("not-in-this-format", message, request.span, ("`cast` changes it; `format: torch` has it",))
+        return ()
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
         pickler = TensorPickler(embed, traits_of(subject, request), views=True)
