@@ -15,6 +15,7 @@ from surgery.model.building import Build
 from surgery.model.carry import carry
 from surgery.model.initial import ModuleProducer
 from surgery.model.layers import Scope, build_layer, layer_text, make_layer
+from surgery.model.names import layer_class
 from surgery.model.skeleton import Skeleton, all_tensors
 from surgery.model.tensors import spec_of
 from surgery.planning.context import Context
@@ -23,7 +24,7 @@ from surgery.tensors.expr import Initial, TensorExpr
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Touch
 
-__all__ = ["NewLayer", "OldLayer", "new_layer"]
+__all__ = ["NewLayer", "OldLayer", "extended", "new_layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,14 @@ def new_layer(rule: Rule, old: OldLayer, context: Context, *, step: str = "repla
         fitted = carry(rule, old.path, old.entries, new)
         new, kept = {**new, **fitted.entries}, kept | fitted.used
     return NewLayer(module, new, frozenset(kept))
+
+
+def extended(module: nn.Module) -> type[nn.Module] | None:
+    """The layer of torch that the module's class extends by a `forward` of its own (timm's ``Conv2dSame``), if any."""
+    for base in type(module).__mro__:
+        if layer_class(f"torch.nn.{base.__name__}") is base and not issubclass(base, nn.Sequential):
+            return base if type(module).forward is not base.forward else None
+    return None
 
 
 def _old_names(old: OldLayer) -> dict[int, str]:

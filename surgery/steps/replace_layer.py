@@ -74,17 +74,15 @@ class _Replacing:
     def __init__(self, rules: tuple[Rule, ...], subject: Subject, context: Context) -> None:
         self._rules, self._subject, self._context = rules, subject, context
         self._skeleton: Skeleton | None = subject.skeleton.edited() if subject.skeleton else None
-        self._parents: dict[int, list[tuple[nn.Module, str]]] = {}
         self._new: dict[str, NewLayer] = {}
+        self._places: dict[tuple[str, int], Entry] = {}
         self._said: set[tuple[int, str]] = set()
-        if self._skeleton is not None:
-            for module in {id(m): m for m in self._skeleton.modules.values()}.values():
-                for name, child in module._modules.items():
-                    self._parents.setdefault(id(child), []).append((module, name))
+        self._more: dict[tuple[str, str], list[str]] = {}
 
     def replace(self, one: Chosen) -> None:
-        """Make the new layer and put it into every parent of the old one."""
+        """Make the new layer."""
         from surgery.model.replacing import new_layer
+        from surgery.model.skeleton import Skeleton
 
         old = self._old(one)
         try:
@@ -94,11 +92,11 @@ class _Replacing:
             return
         self._new[one.path] = new
         if old.module is not None:
+            for slot in Skeleton(new.module).slots():
+                self._places |= {(f"{path}.{slot.key}", id(slot.tensor)): new.entries[slot.key] for path in one.paths}
             action = f"{one.path}: {_words(old.module)} -> {_words(new.module)}"
             self._context.modules.append(Touch("replace_layer", action, self._rules[one.rule].span))
-            for parent, name in self._parents[id(old.module)]:
-                parent._modules[name] = new.module
-            self._remark(one, old)
+            self._remark(one, old, new)
 
     def _raise_once(self, one: Chosen, error: SurgeryError) -> None:
         """One rule makes the same mistake at each of its modules: it is reported for the first."""
@@ -118,8 +116,10 @@ class _Replacing:
         module = self._skeleton.modules[one.path] if self._skeleton is not None else None
         return OldLayer(one.path, module, _below(self._subject, one.path), around or self._subject.entries)
 
-    def _remark(self, one: Chosen, old: OldLayer) -> None:
+    def _remark(self, one: Chosen, old: OldLayer, new: NewLayer) -> None:
         from torch.nn.utils import parametrize
+
+        from surgery.model.replacing import extended
 
         assert old.module is not None
         others = [path for path in one.paths if path != one.path]
@@ -134,9 +134,16 @@ class _Replacing:
             self._context.remarks.append(f"the parametrization of {names} in `{one.path}` goes with the old layer")
         if old.module._forward_hooks or old.module._forward_pre_hooks:
             self._context.remarks.append(f"the hooks of `{one.path}` go with the old layer")
+        base = extended(old.module)
+        if base is not None and not isinstance(new.module, type(old.module)):
+            self._more.setdefault((type(old.module).__name__, base.__name__), []).append(one.path)
 
     def finish(self, chosen: list[Chosen]) -> Subject:
         """The subject with the new entries in their places; what went is accounted for."""
+        self._put(chosen)
+        for (name, base), paths in self._more.items():
+            more = f"a {name} does more in its `forward` than a {base}, and that goes with it"
+            self._context.remarks.append(f"{listed(paths, 3)}: {more}")
         entries = self._in_order(chosen)
         for one in chosen:
             kept, span = self._new[one.path].kept, self._rules[one.rule].span
@@ -147,6 +154,25 @@ class _Replacing:
                         self._context.drop(entry, touch)
         self._remark_ties(entries)
         return self._subject.replace(entries=entries, skeleton=self._edited())
+
+    def _put(self, chosen: list[Chosen]) -> None:
+        """Put the new layers wherever the old ones are held."""
+        if self._skeleton is None:
+            return
+        from surgery.model.references import redirect
+
+        modules = self._skeleton.modules
+        new = {modules[one.path]: self._new[one.path].module for one in chosen}
+        inside: dict[nn.Module, set[nn.Module]] = {}
+        for old in new:
+            for part in old.modules():
+                inside.setdefault(part, set()).add(old)
+        for module, path in {module: path for path, module in reversed(list(modules.items()))}.items():
+            # what holds itself, by a plain attribute, still does where a new layer wraps it
+            around = {id(old): layer for old, layer in new.items() if old not in inside.get(module, ())}
+            for name in redirect(module, around):
+                attribute = f"{path}.{name}" if path else name
+                self._context.remarks.append(f"`{attribute}` holds a layer that is replaced, and holds the new one now")
 
     def _remark_ties(self, entries: Mapping[str, Entry]) -> None:
         """Say which ties a new layer broke; a tie that went with all its keys, or moved as a whole, is no loss."""
@@ -166,15 +192,13 @@ class _Replacing:
 
     def _in_order(self, chosen: list[Chosen]) -> dict[str, Entry]:
         """The entries of the result, in the order of its state dict."""
-        made = {
-            f"{path}.{name}": entry
-            for one in chosen
-            for path in one.paths
-            for name, entry in self._new[one.path].entries.items()
-        }
-        edited = self._edited()
-        if edited is not None:
-            return {slot.key: made.get(slot.key) or self._subject.entries[slot.key] for slot in edited.slots()}
+        edited, before = self._edited(), self._subject.skeleton
+        if edited is not None and before is not None:
+            # a key that is there before and after may be another layer's by now, where layers are shared
+            places = {(slot.key, id(slot.tensor)): self._subject.entries[slot.key] for slot in before.slots()}
+            places |= self._places
+            tensors = {tensor: entry for (_, tensor), entry in self._places.items()}
+            return {s.key: places.get((s.key, id(s.tensor))) or tensors[id(s.tensor)] for s in edited.slots()}
         entries: dict[str, Entry] = {}
         for key, entry in self._subject.entries.items():
             one = next((one for one in chosen if key.startswith(f"{one.path}.")), None)

@@ -348,3 +348,72 @@ def test_the_example_with_four_channels() -> None:
 def test_a_rule_below_what_the_step_replaces_is_told_why(net: Net, rules: str) -> None:
     with pytest.raises(SurgeryError, match=r"selects nothing: `body.0` is below what the same step replaces"):
         surgery.replace_layer(net, rules)
+
+
+class Holder(nn.Module):
+    """A model that holds its layers in plain attributes, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.blocks: list[object] = [self.a, self.b]
+        self.blocks.append(self.blocks)
+        self.pair = (1, self.a)
+        self.named = {"a": [self.a]}
+        self.__dict__["alias"] = self.a
+        self.a.__dict__["parent"] = self.a
+
+
+def test_plain_attributes_follow() -> None:
+    given = Holder()
+    plan = surgery.load([{"replace_layer": "a -> Sequential(old, ReLU())"}]).plan(model=given)
+    held = "holds a layer that is replaced, and holds the new one now"
+    assert plan.remarks == tuple(f"`{name}` {held}" for name in ("blocks", "pair", "named", "alias"))
+    model = plan.execute().model
+    assert model.a is model.blocks[0] is model.pair[1] is model.named["a"][0] is model.alias
+    assert model.blocks[1] is model.b
+    assert model.blocks[2] is model.blocks
+    assert model.a[0].parent is model.a[0]
+    assert given.blocks[0] is given.a
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+        self.b = nn.Sequential(self.a, nn.ReLU())
+
+
+def test_a_shared_layer_inside_one_that_is_wrapped() -> None:
+    model = surgery.replace_layer(Nested(), "a -> Linear(4, 9), b -> Sequential(old, Dropout(0.1))")
+    assert model.a is model.b[0][0]
+    assert {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()} == {
+        "a.weight": (9, 4), "a.bias": (9,), "b.0.0.weight": (9, 4), "b.0.0.bias": (9,)
+    }  # fmt: skip
+
+
+def test_a_key_that_was_untied_stays_apart_inside_what_wraps_its_layer() -> None:
+    net = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    net[1].weight = net[0].weight
+    steps = [{"untie": "1.weight"}, {"init": "1.weight -> ones_"}, {"replace_layer": "1 -> Sequential(old, ReLU())"}]
+    model = surgery.load(steps).run(model=net).model
+    assert torch.equal(model[0].weight, net[0].weight)
+    assert torch.equal(model[1][0].weight, torch.ones(4, 4))
+
+
+class Same(nn.Conv2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
+
+
+class Plain(nn.Conv2d):
+    pass
+
+
+def test_a_forward_that_goes_is_told() -> None:
+    net = nn.Sequential(Same(3, 4, 2), Plain(4, 4, 2), Same(4, 4, 2))
+    recipe = surgery.load([{"replace_layer": "**[Conv2d] -> Conv2d(...) with old"}])
+    assert recipe.plan(model=net).remarks == (
+        "`0`, `2`: a Same does more in its `forward` than a Conv2d, and that goes with it",
+    )
+    assert surgery.load([{"replace_layer": "0 -> Sequential(old, ReLU())"}]).plan(model=net).remarks == ()
