@@ -114,6 +114,11 @@ def test_distances():
     assert distance(one, [torch.tensor([1.0, float("nan")])]) == float("inf")
     assert distance([torch.zeros(2)], [torch.zeros(2)]) == 0
     assert distance([torch.zeros(0)], [torch.zeros(0)]) == 0
+    masked = torch.tensor([-float("inf"), 2.0])
+    assert distance([masked], [masked]) == 0
+    assert distance([masked], [torch.tensor([-float("inf"), 1.0])]) == 0.5
+    assert distance([masked], [torch.tensor([float("inf"), 2.0])]) == float("inf")
+    assert distance([masked], [torch.tensor([0.0, 2.0])]) == float("inf")
 
 
 def test_hooks_are_gone_afterwards(twins):

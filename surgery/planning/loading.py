@@ -133,6 +133,7 @@ class _Loading:
     _used: set[int] = field(default_factory=set)
     _complete: list[str] = field(default_factory=list)
     _counters: int = 0
+    _is_used: bool = False
 
     def run(self) -> None:
         """Load everything, and report what does not fit."""
@@ -192,6 +193,7 @@ class _Loading:
             else:
                 self.differences.mismatched.append(name)
             return False
+        self._is_used = True
         self.adaptations.note(name, old.spec, found, lossy=how is Fit.LOSSY)
         return how is Fit.FITS
 
@@ -247,6 +249,8 @@ class _Loading:
             notes = [*self.differences.sections(self.words), *candidates(self.differences, self.words)]
             allow = exceptions(self.differences)
             self.context.report("load-mismatch", message, notes=[*notes, allow] if allow else notes)
+        elif self.names and not self._is_used:
+            self._report_nothing()
         self.adaptations.report(self.context)
         if self._complete:
             shown = listed(self._complete, 3)
@@ -254,6 +258,15 @@ class _Loading:
         if self._counters:
             what = f"{self._counters} `num_batches_tracked`"
             self.context.remarks.append(f"{self.words.found} is older than BatchNorm's counters: {what} begin at 0")
+
+    def _report_nothing(self) -> None:
+        """Everything that is allowed to differ does: a wrong prefix, mostly."""
+        apart, wanted = self._sides(), set(self.names.values())
+        apart.missing.extend(name for name in self.names.values() if name not in self.loaded)
+        for name in self.loaded:
+            (apart.mismatched if name in wanted else apart.unexpected).append(name)
+        message = f"nothing of {self.words.found} is loaded into {self.words.wanted}: {apart.totals()}"
+        self.context.report("load-mismatch", message, notes=candidates(apart, self.words))
 
     def _report_conflict(self, one: str, other: str) -> None:
         message = f"`{one}` and `{other}` are one tensor in {self.words.wanted} (tied), and two in {self.words.found}"

@@ -56,6 +56,15 @@ def test_below_nothing(fresh, stored, context, errors, golden):
 
 
 class TestExceptions:
+    def test_nothing_at_all_is_an_error(self, fresh, stored, context, select, errors, golden):
+        prefixed = stored({f"encoder.{key}": shape for key, shape in NET.items()}).entries
+        load_into(fresh(NET), prefixed, context, missing=select("optional **"), unexpected=select("optional **"))
+        golden("planning/load_nothing_fits", errors())
+
+    def test_nothing_at_all_since_every_shape_differs(self, fresh, stored, context, select, errors):
+        load_into(fresh({"a": (2,)}), stored({"a": (3,)}).entries, context, mismatched=select("**"))
+        assert "nothing of the checkpoint is loaded into the state dict: 1 of another shape" in errors()
+
     def test_what_is_missing_stays(self, fresh, stored, context, select):
         subject = fresh(NET)
         after = load_into(subject, stored({"conv.weight": (8, 3, 3, 3)}).entries, context, missing=select("fc"))
