@@ -1,0 +1,248 @@
+"""A mapping from old keys to new ones as rules: many entries of one pattern as one rule, each entry kept exactly.
+
+Numbers that vary together become captures (``layers.{i:int}``), and what all keys below a module share is left to the
+module (``a.weight``, ``a.bias`` become ``a``). The rules are then tried on every key of the mapping: one that takes a
+key of another, or gives a key another name, falls back to the entries that it was made of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from surgery.foreign.letters import Cell, Dot, Letters, text_letters
+from surgery.foreign.trial import Trial
+from surgery.lang.expression import Arithmetic, Const, Name
+from surgery.lang.path import Capture, Literal, Path, Segment
+from surgery.lang.template import Hole, TargetSegment, Template
+
+__all__ = ["Entry", "Rule", "generalised", "letters_of"]
+
+_NUMBERS = re.compile(r"(0|[1-9]\d{0,17})(?!\d)")
+_NAMES = "ijklmn"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in a key that varies: the one captured as `name`, and `offset` more."""
+
+    name: str
+    offset: int = 0
+
+
+#: literal text, dots included, and numbers that vary
+Tokens: TypeAlias = tuple[str | Number, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the mapping."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule, and the entries it was made of."""
+
+    old: Tokens
+    new: Tokens
+    entries: tuple[Entry, ...]
+
+    @property
+    def left(self) -> str:
+        """The selector."""
+        return str(Path(tuple(Segment(tuple(_part(token) for token in segment)) for segment in _segments(self.old))))
+
+    @property
+    def text(self) -> str:
+        """The rule as a recipe has it."""
+        right = tuple(TargetSegment(tuple(_target(token) for token in segment)) for segment in _segments(self.new))
+        return f"{self.left} -> {Template(right)}"
+
+    def exploded(self) -> list[Rule]:
+        """A rule for each entry."""
+        return [_literal(entry) for entry in self.entries]
+
+
+def generalised(mapping: Mapping[str, str], *, subtrees: bool = True) -> list[Rule]:
+    """Rules that do to every key of `mapping` what it says, in an order in which the first that selects applies.
+
+    Keys have no empty segments. With `subtrees`, rules name modules in place of all that lies below them.
+
+    >>> mapping = {f"layers.{i}.{name}": f"h.{i + 1}.{name}" for i in range(3) for name in ("a.w", "a.b", "c.w")}
+    >>> [rule.text for rule in generalised(mapping)]
+    ['layers.{i:int} -> h.{i + 1}']
+    """
+    entries = [Entry(old, new) for old, new in mapping.items()]
+    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        groups[_NUMBERS.sub("#", entry.old), _NUMBERS.sub("#", entry.new)].append(entry)
+    rules = [rule for group in groups.values() for rule in _of_group(group)]
+    if subtrees:
+        rules = _modules(rules)
+    return _tried(rules, mapping)
+
+
+def _of_group(entries: list[Entry]) -> Iterator[Rule]:
+    """The rules for entries that differ in numbers alone: one, or one for each value of a number that decides more."""
+    if len(entries) == 1:
+        yield _literal(entries[0])
+        return
+    old = [_NUMBERS.findall(entry.old) for entry in entries]
+    new = [_NUMBERS.findall(entry.new) for entry in entries]
+    columns = list(zip(*old, strict=True))
+    varying = [index for index, column in enumerate(columns) if len(set(column)) > 1]
+    names = {index: _NAMES[n] if n < len(_NAMES) else f"i{n}" for n, index in enumerate(varying)}
+    numbers = [_follows(column, columns, names) for column in zip(*new, strict=True)]
+    if None not in numbers:
+        left = [Number(names[index]) if index in names else column[0] for index, column in enumerate(columns)]
+        yield Rule(_tokens(entries[0].old, left), _tokens(entries[0].new, numbers), tuple(entries))  # type: ignore[arg-type]
+        return
+    fewest = min(varying, key=lambda index: len(set(columns[index])), default=None)
+    if fewest is None:  # equal keys under several names cannot be
+        yield from map(_literal, entries)
+        return
+    parts: dict[str, list[Entry]] = defaultdict(list)
+    for entry, numbers_of in zip(entries, old, strict=True):
+        parts[numbers_of[fewest]].append(entry)
+    for part in parts.values():
+        yield from _of_group(part)
+
+
+def _follows(column: Sequence[str], columns: Sequence[Sequence[str]], names: Mapping[int, str]) -> str | Number | None:
+    """What gives the numbers of the new keys: a fixed number, or one of the old key, shifted at most."""
+    if len(set(column)) == 1:
+        return column[0]
+    for shifted in (False, True):
+        for index, name in names.items():
+            offsets = {int(n) - int(o) for n, o in zip(column, columns[index], strict=True)}
+            if len(offsets) == 1 and shifted == (offsets != {0}):
+                return Number(name, offsets.pop())
+    return None
+
+
+def _tokens(key: str, numbers: Sequence[str | Number]) -> Tokens:
+    """A key with its numbers in place; what stands still is text again."""
+    texts = _NUMBERS.split(key)[::2]
+    found: list[str | Number] = [texts[0]]
+    for number, text in zip(numbers, texts[1:], strict=True):
+        if isinstance(number, Number):
+            found += [number, text]
+        else:
+            found[-1] = f"{found[-1]}{number}{text}"
+    return tuple(found)
+
+
+def _literal(entry: Entry) -> Rule:
+    return Rule((entry.old,), (entry.new,), (entry,))
+
+
+def _modules(rules: list[Rule]) -> list[Rule]:
+    """Rules that agree on all below a module as one rule for the module, from the leaves up."""
+    changed = True
+    while changed:
+        changed = False
+        parents: dict[Tokens, set[Tokens | None]] = defaultdict(set)
+        below: dict[Tokens, list[Rule]] = defaultdict(list)
+        for rule in rules:
+            for above, under in _ancestors(rule.old):
+                target = _without_end(rule.new, under)
+                parents[above].add(target)
+                below[above].append(rule)
+        for above in sorted(parents, key=lambda tokens: -len(_segments(tokens))):
+            targets = parents[above]
+            members = [rule for rule in below[above] if rule in rules]
+            if len(targets) == 1 and None not in targets and len(members) > 1:
+                entries = tuple(entry for rule in members for entry in rule.entries)
+                together = Rule(above, targets.pop(), entries)  # type: ignore[arg-type]
+                first = min(rules.index(rule) for rule in members)
+                rules = [r for r in [*rules[:first], together, *rules[first:]] if r not in members]
+                changed = True
+                break
+    return rules
+
+
+def _ancestors(tokens: Tokens) -> Iterator[tuple[Tokens, str]]:
+    """The modules above, each with the literal text below it."""
+    head, last = tokens[:-1], tokens[-1]
+    if not isinstance(last, str):
+        return
+    while "." in last:
+        last, _, _ = last.rpartition(".")
+        above = (*head, last) if last or not head else head
+        if above != ("",):
+            text = tokens[-1]
+            assert isinstance(text, str)
+            yield above, text[len(last) :]
+        if not last:
+            return
+
+
+def _without_end(tokens: Tokens, end: str) -> Tokens | None:
+    """The tokens without the text at their end; None where it is not there, or is all there is."""
+    *head, last = tokens
+    if not isinstance(last, str) or not last.endswith(end):
+        return None
+    rest = last.removesuffix(end)
+    if not rest and not head:
+        return None
+    return (*head, rest) if rest or not isinstance(head[-1], Number) else (*head, "")
+
+
+def _tried(rules: list[Rule], mapping: Mapping[str, str]) -> list[Rule]:
+    """The rules in an order, and taken apart as far as need be, so that they say what the mapping says."""
+    for ordered in (rules, _most_special_first(rules)):
+        if not Trial([rule.text for rule in ordered]).wrong(mapping):
+            return ordered
+    rules = _most_special_first(rules)
+    while wrong := Trial([rule.text for rule in rules]).wrong(mapping):
+        guilty = {number for number in wrong if number is not None}
+        taken_apart = [rule for number, rule in enumerate(rules) if number in guilty and len(rule.entries) > 1]
+        if not taken_apart:
+            break
+        kept = [rule for rule in rules if rule not in taken_apart]
+        rules = _most_special_first([*kept, *(one for rule in taken_apart for one in rule.exploded())])
+    return rules
+
+
+def _most_special_first(rules: list[Rule]) -> list[Rule]:
+    return sorted(rules, key=lambda rule: (len(rule.entries) > 1, -len(_segments(rule.old)), len(rule.old)))
+
+
+def _segments(tokens: Tokens) -> list[list[str | Number]]:
+    found: list[list[str | Number]] = [[]]
+    for token in tokens:
+        if isinstance(token, Number):
+            found[-1].append(token)
+            continue
+        for number, text in enumerate(token.split(".")):
+            if number:
+                found.append([])
+            if text:
+                found[-1].append(text)
+    return found
+
+
+def letters_of(tokens: Tokens) -> Letters:
+    """The same key in letters."""
+    found: list[Cell | Dot] = []
+    for token in tokens:
+        found += [Cell("int", f"number {token.name}")] if isinstance(token, Number) else text_letters(token)
+    return tuple(found)
+
+
+def _part(token: str | Number) -> Literal | Capture:
+    return Literal(token) if isinstance(token, str) else Capture(token.name, "int")
+
+
+def _target(token: str | Number) -> Literal | Hole:
+    if isinstance(token, str):
+        return Literal(token)
+    if not token.offset:
+        return Hole(Name(token.name))
+    return Hole(Arithmetic("+" if token.offset > 0 else "-", Name(token.name), Const(abs(token.offset))))

@@ -1,0 +1,1 @@
+"""What transformers does to keys and tensors as it loads and saves, as rules."""
