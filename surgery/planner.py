@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.garbage import without_collection
 from surgery.inclusion import Inclusion
+from surgery.locking.pins import Pins
 from surgery.opening import check_given, open_sources
 from surgery.optimizers import follow_optimizers
-from surgery.locking.pins import Pins
 from surgery.permissions import permissions
 from surgery.plan import Plan
 from surgery.planning.context import Context, Link

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from surgery.content import Content, read_content
 from surgery.diagnostics import Diagnostic, SurgeryError
-from surgery.document import ListNode, MapNode, Node
+from surgery.document import MapNode, Node
 from surgery.document.characters import decode
 from surgery.document.parse import parse_document
 from surgery.expect import Expect
@@ -121,7 +121,8 @@ class Recipe:
             found = reference.find(None)
         except SurgeryError as error:
             raise _with_note(error, _meant(name)) from error
-        return cls.of_found(found)
+        recipe = cls.of_found(found)
+        return dataclasses.replace(recipe, warnings=(*recipe.warnings, *_moving(found, name)))
 
     @classmethod
     def of_found(cls, found: Found) -> Recipe:
@@ -207,17 +208,22 @@ class Recipe:
         Raises:
             SurgeryError: values that are missing, unknown or unfit.
         """
-        node = self.document if isinstance(self.document, ListNode) else self.document.get("steps")  # type: ignore[attr-defined]
-        if node is None:
-            return ()
-        named = Reader({name: Declared(name) for name in self.params})
-        steps.read(node, named)
-        params = {name: self.params[name] for name in _needed(named.used, self.params)}
+        params = self.step_params()
         reader = Reader(self._declared(params, values, directory, by_recipe=by_recipe))
-        read = steps.read(node, reader)
+        read = self._read_steps(reader)
         if reader.diagnostics:
             raise SurgeryError(reader.diagnostics)
         return read
+
+    def step_params(self) -> dict[str, Param]:
+        """The parameters that the steps name, and those that their defaults are made of."""
+        named = Reader({name: Declared(name) for name in self.params})
+        self._read_steps(named)
+        return {name: self.params[name] for name in _needed(named.used, self.params)}
+
+    def _read_steps(self, reader: Reader) -> tuple[PlacedStep, ...]:
+        node = self.document.get("steps") if isinstance(self.document, MapNode) else self.document
+        return steps.read(node, reader) if node is not None else ()
 
     def _declared(
         self, params: Mapping[str, Param], values: Mapping[str, Any], directory: Path | None, *, by_recipe: bool
@@ -381,6 +387,12 @@ def _meant(name: str) -> str | None:
     if near:
         return f"among the shipped recipes: {near}"
     return None if Path(name).suffix else "`surgery list recipes` shows the shipped ones"
+
+
+def _moving(found: Found, name: str) -> list[Diagnostic]:
+    note = f"`@{found.commit}` in place of it is what it is now, for ever"
+    message = f"`{name}` follows a branch"
+    return [Diagnostic("moving-reference", message, None, (note,), "warning")] if found.is_moving else []
 
 
 def _position(diagnostic: Diagnostic) -> tuple[int, int]:

@@ -17,19 +17,23 @@ __all__ = ["command"]
 @json_option
 @quiet_option
 def command(recipes: tuple[str, ...]) -> int:
-    """Check recipes without weights: their YAML, their words, and every rule by itself.
+    """Check recipes without weights: their YAML, their words, every rule by itself, and the recipes that they bring in.
 
     What only the keys of a checkpoint can tell (a rule that selects nothing, a shape that does not fit) is for
     `surgery plan`. All errors of all files are reported.
     """
     from surgery.api import load
+    from surgery.included import check_included
 
     current = session()
     found: dict[str, tuple[Diagnostic, ...]] = {}
     status = 0
     for name in recipes:
         try:
-            found[name] = load(name).warnings
+            recipe = load(name)
+            found[name] = (*recipe.warnings, *check_included(recipe))
+            errors = [d for d in found[name] if d.severity == "error"]
+            status = status or (errors[0].exit_code if errors else 0)
         except SurgeryError as error:
             found[name] = error.diagnostics
             status = status or error.exit_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from surgery.formats.contents import Checkpoint
 from surgery.locking.lock import Lock, LockedFile, LockedRecipe
-from surgery.locking.pins import files_of, recipe_digest, source_name
+from surgery.locking.pins import files_of, source_name
 from surgery.provenance.digests import digests
 from surgery.references.path import PathReference
 
@@ -28,7 +28,7 @@ def lock_of(plan: Plan, directory: Path) -> Lock:
         SurgeryError: a source cannot be read.
     """
     recipes = {
-        text: LockedRecipe(recipe_digest(found), found.commit)
+        text: LockedRecipe(found.sha256, found.commit)
         for text, found in plan.included.items()
         if not isinstance(found.reference, PathReference)
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from surgery.references.kind import Named
 from surgery.references.path import PathReference
 from surgery.tensors.spec import format_bytes
 
-__all__ = ["Pins", "files_of", "pins_of", "recipe_digest", "source_name"]
+__all__ = ["Pins", "files_of", "pins_of", "source_name"]
 
 _UPDATE = "`surgery update` shows what changed, and takes it"
 
@@ -54,7 +53,7 @@ class Pins:
         if found is None:
             allowed(pinned)
             found = pinned.find(named.span)
-        if recipe_digest(found) != locked.sha256:
+        if found.sha256 != locked.sha256:
             self._differs(f"`{named}` is not what it was when it was locked", named, context, _UPDATE)
         if self._strict and locked.commit:
             self._refuse_moved(reference, locked, named, allowed)
@@ -116,11 +115,6 @@ def pins_of(directory: Path, *, strict: bool) -> Pins | None:
         note = "`surgery lock RECIPE` writes it"
         raise fail("lock-file", f"there is no `{LOCK_FILE}` in `{directory}`", notes=(note,))
     return None if lock is None else Pins(lock, directory, strict=strict)
-
-
-def recipe_digest(found: Found) -> str:
-    """The SHA-256 digest of a recipe's text."""
-    return hashlib.sha256(found.content).hexdigest()
 
 
 def source_name(pinned_as: str, directory: Path) -> str:

@@ -16,6 +16,7 @@ from surgery.provenance.record import (
     BadRecord,
     FileRecord,
     Listing,
+    RecipeRecord,
     Record,
     SourceRecord,
     depth,
@@ -60,6 +61,9 @@ def record_of(plan: Plan, *, digest: bool = False, draft: bool = False) -> Recor
             Listing(len(entries), _NOUGHTS)
             if draft
             else result_listing((key, entry.spec) for key, entry in entries.items())
+        ),
+        included=tuple(
+            RecipeRecord(shortened(name), found.sha256, found.commit) for name, found in sorted(plan.included.items())
         ),
     )
 

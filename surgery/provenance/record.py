@@ -24,6 +24,7 @@ __all__ = [
     "BadRecord",
     "FileRecord",
     "Listing",
+    "RecipeRecord",
     "Record",
     "SourceRecord",
     "depth",
@@ -86,6 +87,21 @@ class SourceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RecipeRecord:
+    """A recipe that the recipe brought in.
+
+    Attributes:
+        reference: as the recipe names it; of an absolute path the last part.
+        sha256: of its text.
+        commit: that it is of, where it came from a repository.
+    """
+
+    reference: str
+    sha256: str
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What made an output.
 
@@ -96,6 +112,7 @@ class Record:
         versions: of Surgery, and of torch where it took part.
         sources: what was read.
         result: the tensors of the output: names, dtypes, shapes.
+        included: the recipes that it brought in.
     """
 
     recipe: str
@@ -104,6 +121,7 @@ class Record:
     params: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[SourceRecord, ...] = ()
+    included: tuple[RecipeRecord, ...] = ()
 
     @property
     def undigested(self) -> int:
@@ -119,6 +137,7 @@ class Record:
             "versions": dict(self.versions),
             "sources": [_source_json(source) for source in self.sources],
             "result": _listing_json(self.result),
+            **({"included": [_recipe_json(one) for one in self.included]} if self.included else {}),
         }
 
     def to_text(self) -> str:
@@ -133,6 +152,11 @@ def text_digest(text: str) -> str:
 
 def _listing_json(listing: Listing) -> dict[str, Any]:
     return {"tensors": listing.tensors, "sha256": listing.sha256}
+
+
+def _recipe_json(recipe: RecipeRecord) -> dict[str, Any]:
+    found = {"reference": recipe.reference, "sha256": recipe.sha256}
+    return {**found, "commit": recipe.commit} if recipe.commit else found
 
 
 def _source_json(source: SourceRecord) -> dict[str, Any]:
@@ -171,6 +195,7 @@ def parse_record(text: str) -> Record:
         versions=_texts(_field(data, "versions", dict)),
         sources=tuple(_source(item) for item in _field(data, "sources", list)),
         result=_listing(_field(data, "result", dict)),
+        included=tuple(_included(item) for item in _field(data, "included", list, [])),
     )
 
 
@@ -235,6 +260,11 @@ def _source(data: Any) -> SourceRecord:
         files=tuple(_file(item) for item in _field(data, "files", list, [])),
         record=_field(data, "made_by", dict) if "made_by" in data else None,
     )
+
+
+def _included(data: Any) -> RecipeRecord:
+    reference = _field(data, "reference", str)
+    return RecipeRecord(reference, _digest(data), _field(data, "commit", str) if "commit" in data else None)
 
 
 def _file(data: Any) -> FileRecord:

@@ -14,6 +14,7 @@ __all__ = ["shortened", "shortened_text"]
 
 _ABSOLUTE = re.compile(r"/|~[^/]|\\\\|[A-Za-z]:[\\/]")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_REPOSITORY_HERE = re.compile(r"git\+file:///.*//")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _QUERY = re.compile(r"[?#]")
 _USER = re.compile(r"[^/?#]*@")
@@ -24,6 +25,8 @@ def shortened(value: Any) -> Any:
 
     >>> shortened("/home/ada/models/a.pth"), shortened("https://ada:pw@example.org/a.pth?token=x"), shortened("m/a.pth")
     ('a.pth', 'https://example.org/a.pth', 'm/a.pth')
+    >>> shortened("git+file:///home/ada/recipes//a.yaml@v1")
+    'git+file://recipes//a.yaml@v1'
     """
     if isinstance(value, list | tuple):
         return [shortened(item) for item in value]
@@ -68,6 +71,8 @@ def _left_out(value: str) -> list[tuple[int, int]]:
 
 
 def _of_address(value: str, start: int) -> list[tuple[int, int]]:
+    if _REPOSITORY_HERE.match(value):
+        return [(start, value.rfind("/", start, value.find("//", start)) + 1)]
     found = []
     user = _USER.match(value, start)
     if user is not None:

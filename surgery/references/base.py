@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -51,6 +52,11 @@ class Found:
     commit: str | None = None
     is_moving: bool = False
     is_foreign: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 digest of its text."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

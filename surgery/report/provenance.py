@@ -34,6 +34,9 @@ def record_lines(record: Record, name: str, *, columns: int | None = None) -> li
     rows: list[list[Cell]] = [[piece("made by", "head"), versions_words(record.versions)]]
     rows.append([piece("recipe", "head"), f"sha256 {record.sha256}"])
     rows += [[piece("parameter", "head"), f"{key}={json.dumps(value)}"] for key, value in record.params.items()]
+    rows += [
+        [piece("uses", "head"), f"{one.reference}  {one.commit or f'sha256 {one.sha256}'}"] for one in record.included
+    ]
     rows.append([piece("result", "head"), counted(record.result.tensors, "tensor")])
     found = [line(piece(name, "title")), *table(rows, "ll", columns=columns)]
     for source in record.sources:

@@ -6,12 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surgery.provenance.record import BadRecord, FileRecord, Listing, Record, SourceRecord, parse_record, text_digest
+from surgery.provenance.record import (
+    BadRecord,
+    FileRecord,
+    Listing,
+    RecipeRecord,
+    Record,
+    SourceRecord,
+    parse_record,
+    text_digest,
+)
 
 SHA = "0123456789abcdef" * 4
 SOURCE = SourceRecord("m/a.pth", Listing(3, SHA), "torch", (FileRecord("a.pth", 5, SHA), FileRecord("b", 0)))
 TEXT = "output: é.pt\r\n"
-RECORD = Record(TEXT, text_digest(TEXT), Listing(3, SHA), {"n": [1, None]}, {"surgery": "1"}, (SOURCE,))
+INCLUDED = (RecipeRecord("a.yaml", SHA), RecipeRecord("github:o/r//b.yaml@v1", SHA, "0" * 40))
+RECORD = Record(TEXT, text_digest(TEXT), Listing(3, SHA), {"n": [1, None]}, {"surgery": "1"}, (SOURCE,), INCLUDED)
 
 
 def test_there_and_back():
@@ -59,6 +69,8 @@ WRONG = {
     "a size below nothing": damaged(lambda data: data["sources"][0]["files"][0].update(size=-1)),
     "a size that is a boolean": damaged(lambda data: data["sources"][0]["files"][0].update(size=True)),
     "a count that is a fraction": damaged(lambda data: data["result"].update(tensors=1.5)),
+    "a recipe without a digest": damaged(lambda data: data["included"][0].pop("sha256")),
+    "a commit that is a number": damaged(lambda data: data["included"][1].update(commit=3)),
     "an earlier record without a bottom": damaged(lambda data: data["sources"][0].update(made_by=nested(250))),
     "an earlier record that is text": damaged(lambda data: data["sources"][0].update(made_by="me")),
 }
@@ -76,7 +88,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(["recipe", "params", "versions", "sources", "result"]), json_values)
+@given(st.sampled_from(["recipe", "params", "versions", "sources", "result", "included"]), json_values)
 def test_anything_in_the_place_of_a_part(name, value):
     try:
         found = parse_record(damaged(lambda data: data.update({name: value})))

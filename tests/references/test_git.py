@@ -64,6 +64,9 @@ def test_a_recipe_is_run_by_its_reference(repository, here):
     )
     result = surgery.run(f"{made.file_reference}//clean.yaml@v1", params={"x": "model.pt"})
     assert [Path(written.path) for written in result.written] == [here / "out.safetensors"]
+    assert surgery.load(f"{made.file_reference}//clean.yaml@v1").warnings == ()
+    (warning,) = surgery.load(f"{made.file_reference}//clean.yaml").warnings
+    assert warning.code == "moving-reference"
 
 
 def test_recipes_of_one_repository_use_each_other_at_one_commit(repository, here):

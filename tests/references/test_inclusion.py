@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 import torch
 
 import surgery
 from surgery.diagnostics import SurgeryError
+from surgery.included import check_included
 
 STRIP = """
 params:
@@ -176,3 +179,32 @@ def test_shipped_recipes_by_name(write):
     torch.save({"norm.weight": torch.ones(2), "fc.weight": torch.ones(2)}, "m.pt")
     assert sorted(surgery.run("main.yaml").state_dict) == ["fc.weight", "norm.weight"]
     assert surgery.load("builtin:soup").name == surgery.load("soup").name
+
+
+def test_an_output_says_which_recipes_made_it(write, tmp_path):
+    write(strip=STRIP, main="source: model.pt\nsteps: [use: strip.yaml]\noutput: out.safetensors")
+    surgery.run("main.yaml")
+    (included,) = surgery.read_record("out.safetensors").included
+    assert (included.reference, included.commit) == ("strip.yaml", None)
+    assert included.sha256 == hashlib.sha256(STRIP.encode()).hexdigest()
+
+
+def test_check_looks_at_what_is_brought_in(write, golden):
+    write(
+        strip=STRIP,
+        broken="steps: [{rename: 'a -> -> b'}, {renam: x}]",
+        loop="steps: [use: main.yaml]",
+        main="""
+params: {p: {type: path}}
+source: {recipe: strip.yaml, params: {prefx: a}}
+steps:
+  - use: broken.yaml
+  - load: {from: {recipe: loop.yaml}, steps: [use: $p, use: {recipe: strip.yaml, params: {checkpoint: x}}]}
+  - use: nothing.yaml
+  - use: ../outside.yaml
+  - use: github:org/repo//clean.yaml@v1
+expect: {like: {recipe: "builtin:suop"}}
+""",
+    )
+    recipe = surgery.load("main.yaml")
+    golden("references/check", "\n\n".join(map(str, check_included(recipe))))
