@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import surgery
 from surgery.cli.main import command
+from surgery.model.drawn import draw_all
 
 State = dict[str, Tensor]
 
@@ -32,15 +33,7 @@ def fill() -> Callable[[nn.Module], Any]:
     """Give every tensor of a module values of its own: biases, norms and running statistics too."""
 
     def filled(module: nn.Module, *, seed: int = 0) -> nn.Module:
-        generator = torch.Generator().manual_seed(seed)
-        for key, tensor in module.state_dict().items():
-            if key.endswith("running_var"):
-                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
-            elif key.endswith("num_batches_tracked"):
-                tensor.copy_(torch.randint(1, 99, tensor.shape, generator=generator))
-            elif tensor.is_floating_point():
-                centre = 1.0 if tensor.ndim == 1 and key.endswith("weight") else 0.0
-                tensor.copy_(centre + 0.3 * torch.randn(tensor.shape, generator=generator))
+        draw_all(module, seed)
         return module.eval()
 
     return filled

@@ -1,9 +1,8 @@
-"""transformers, timm, torchvision and JAX: one architecture, other names and other layouts."""
+"""Vision models: what the tests in the recipes cannot say, as where a library loads the file itself."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,76 +10,27 @@ import torch
 import torchvision
 from torch import nn
 
+import surgery
+
 timm = pytest.importorskip("timm")
 transformers = pytest.importorskip("transformers")
 
-SIZES = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "image_size": 32,
-    "patch_size": 8,
-}
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def timm_vit(cls: type = timm.models.vision_transformer.VisionTransformer) -> nn.Module:
+def timm_vit() -> nn.Module:
     sizes = {"img_size": 32, "patch_size": 8, "depth": 2, "num_heads": 4, "embed_dim": 32, "mlp_ratio": 2}
-    return cls(**sizes, num_classes=7).eval()
+    return timm.models.vision_transformer.VisionTransformer(**sizes, num_classes=7).eval()
 
 
-@pytest.fixture
-def vit(fill, directory):
-    """A ViT of transformers, saved as ``model``."""
-    model = fill(transformers.ViTForImageClassification(transformers.ViTConfig(**SIZES, num_labels=7)))
-    model.save_pretrained("model")
-    return model
-
-
-class TestViT:
-    def test_transformers_to_torchvision(self, vit, convert, close):
-        target = torchvision.models.VisionTransformer(32, 8, 2, 4, 32, 64, num_classes=7).eval()
-        target.load_state_dict(convert("vit/transformers_to_torchvision", model="model"))
-        close(target(IMAGES), vit(IMAGES).logits)
-
-    def test_transformers_to_timm_and_back(self, vit, convert, close, same, directory):
-        found = convert("vit/transformers_to_timm", model="model")
-        target = timm_vit()
-        target.load_state_dict(found)
-        close(target(IMAGES), vit(IMAGES).logits)
-        torch.save(found, "timm.pth")
-        back = convert("vit/timm_to_transformers", model="timm.pth")
-        Path("result.safetensors").replace("model/model.safetensors")
-        again = transformers.ViTForImageClassification.from_pretrained("model")
-        same(again.state_dict(), vit.state_dict())
-        assert len(back) == len(vit.state_dict())
-
-    def test_jax_to_timm(self, fill, convert, same):
-        model = fill(timm_vit())
-        np.savez("vit.npz", **jax_vit({key: tensor.numpy() for key, tensor in model.state_dict().items()}))
-        found = convert("vit/jax_to_timm", model="vit.npz")
-        same(found, model.state_dict())
-        by_timm = timm_vit()
-        by_timm.load_pretrained("vit.npz")
-        same(found, by_timm.state_dict())
-
-    def test_position_embeddings_as_timm_resamples_them(self, fill, convert, same):
-        model = fill(timm_vit())
-        torch.save(model.state_dict(), "vit.pth")
-        found = convert(
-            "source: {checkpoint: vit.pth}\nsteps:\n  - convert: pos_embed -> pos_embed via resample_grid(6, 5)\n"
-        )
-        expected = timm.layers.resample_abs_pos_embed(model.pos_embed, [6, 5], num_prefix_tokens=1)
-        same(found, {**model.state_dict(), "pos_embed": expected})
-
-    def test_deit_with_its_distillation_token(self, fill, convert, close):
-        config = transformers.DeiTConfig(**SIZES, num_labels=7)
-        model = fill(transformers.DeiTForImageClassificationWithTeacher(config))
-        model.save_pretrained("model")
-        target = timm_vit(timm.models.deit.VisionTransformerDistilled)
-        target.load_state_dict(convert("deit/transformers_to_timm", model="model"))
-        close(target(IMAGES), model(IMAGES).logits)
+def test_jax_to_timm_as_timm_loads_it(fill, convert, same):
+    model = fill(timm_vit())
+    np.savez("vit.npz", **jax_vit({key: tensor.numpy() for key, tensor in model.state_dict().items()}))
+    found = convert("vit/jax_to_timm", model="vit.npz")
+    same(found, model.state_dict())
+    by_timm = timm_vit()
+    by_timm.load_pretrained("vit.npz")
+    same(found, by_timm.state_dict())
 
 
 def jax_vit(ours: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -114,55 +64,141 @@ def jax_vit(ours: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return theirs
 
 
-class TestConvolutions:
-    def test_resnet_to_torchvision_and_timm(self, fill, convert, close):
-        sizes = {"hidden_sizes": [64, 128, 256, 512], "depths": [2, 2, 2, 2], "layer_type": "basic"}
-        model = fill(transformers.ResNetForImageClassification(transformers.ResNetConfig(**sizes, num_labels=7)))
-        model.save_pretrained("model")
-        words = {"architecture": "resnet18", "num_classes": 7}
-        found = convert("resnet/transformers_to_torchvision", model="model", **words)
-        for target in (torchvision.models.resnet18(num_classes=7), timm.create_model("resnet18", num_classes=7)):
-            target.load_state_dict(found)
-            close(target.eval()(IMAGES), model(IMAGES).logits)
+def test_position_embeddings_as_timm_resamples_them(fill, convert, same):
+    model = fill(timm_vit())
+    torch.save(model.state_dict(), "vit.pth")
+    found = convert(
+        "source: {checkpoint: vit.pth}\nsteps:\n  - convert: pos_embed -> pos_embed via resample_grid(6, 5)\n"
+    )
+    expected = timm.layers.resample_abs_pos_embed(model.pos_embed, [6, 5], num_prefix_tokens=1)
+    same(found, {**model.state_dict(), "pos_embed": expected})
 
-    def test_convnext_to_torchvision(self, fill, convert, close):
-        config = transformers.ConvNextConfig(num_labels=7)
-        model = fill(transformers.ConvNextForImageClassification(config))
-        model.save_pretrained("model")
-        target = torchvision.models.convnext_tiny(num_classes=7).eval()
-        target.load_state_dict(convert("convnext/transformers_to_torchvision", model="model", num_classes=7))
-        close(target(IMAGES), model(IMAGES).logits)
 
-    def test_convnext_to_timm(self, fill, convert, close):
-        config = transformers.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 2, 1, 1], num_labels=7)
-        model = fill(transformers.ConvNextForImageClassification(config))
-        model.save_pretrained("model")
-        target = timm.models.convnext.ConvNeXt(depths=(1, 2, 1, 1), dims=(8, 16, 24, 32), num_classes=7).eval()
-        target.load_state_dict(convert("convnext/transformers_to_timm", model="model"))
-        close(target(IMAGES), model(IMAGES).logits)
+def test_resnet_of_transformers_in_timm(fill, convert, close):
+    sizes = {"hidden_sizes": [64, 128, 256, 512], "depths": [2, 2, 2, 2], "layer_type": "basic"}
+    model = fill(transformers.ResNetForImageClassification(transformers.ResNetConfig(**sizes, num_labels=7)))
+    model.save_pretrained("model")
+    words = {"architecture": "resnet18", "num_classes": 7}
+    target = timm.create_model("resnet18", num_classes=7).eval()
+    target.load_state_dict(convert("resnet/transformers_to_torchvision", model="model", **words))
+    close(target(IMAGES), model(IMAGES).logits)
 
-    def test_densenet_of_old(self, fill, convert, same):
-        model = fill(torchvision.models.densenet121(num_classes=7))
-        new = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))([12]\.)")
-        counters = {key for key in model.state_dict() if key.endswith("num_batches_tracked")}
-        torch.save({new.sub(r"\1.\2", k): t for k, t in model.state_dict().items() if k not in counters}, "old.pth")
-        found = convert("densenet/old_keys", model="old.pth", num_classes=7)
-        assert not any(found.pop(key) for key in counters)
-        same(found, {key: t for key, t in model.state_dict().items() if key not in counters})
 
-    def test_batch_norm_folded(self, fill, convert, close):
-        model = fill(torchvision.models.resnet18(num_classes=7))
-        torch.save(model.state_dict(), "resnet.pth")
-        found = convert(FOLDED)
-        for name, module in list(model.named_modules()):
-            if isinstance(module, nn.Conv2d):
-                module.bias = nn.Parameter(torch.zeros(module.out_channels))
-            elif isinstance(module, nn.BatchNorm2d):
-                model.set_submodule(name, nn.Identity())
-        whole = torchvision.models.resnet18(num_classes=7).eval()
-        whole.load_state_dict(torch.load("resnet.pth"))
-        model.load_state_dict(found)
-        close(model(IMAGES), whole(IMAGES))
+def test_a_caffe_resnet_takes_what_torchvisions_take(fill, close):
+    """Strides in the first convolutions of blocks, and pixels from 0 to 255 in BGR, less their mean."""
+    caffe = fill(torchvision.models.resnet50())
+    for stage in (caffe.layer2, caffe.layer3, caffe.layer4):
+        stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+    torch.save(caffe.state_dict(), "names_of_torchvision.pth")
+    renamed = surgery.run("detectron2/torchvision_to_resnet", model="names_of_torchvision.pth", output="renamed.pth")
+    backbone = {f"backbone.bottom_up.{key}": tensor for key, tensor in renamed.state_dict.items()}
+    torch.save({"model": backbone}, "detectron2.pth")
+    result = surgery.run("detectron2/caffe_resnet_to_torchvision", model="detectron2.pth", output="out.safetensors")
+    result.model.eval().fc.load_state_dict(caffe.fc.state_dict())
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    mean, std = (torch.tensor(v)[:, None, None] for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    close(result.model((pixels - mean) / std), caffe((255 * (pixels - mean)).flip(1)))
+
+
+class Unfolding(nn.Module):
+    """The merging of patches of mmdetection, with the parameters of timm's."""
+
+    def __init__(self, timms: nn.Module) -> None:
+        super().__init__()
+        self.norm, self.reduction = timms.norm, timms.reduction
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        merged = nn.functional.unfold(x.permute(0, 3, 1, 2), 2, stride=2).transpose(1, 2)
+        return self.reduction(self.norm(merged)).unflatten(1, (x.shape[1] // 2, x.shape[2] // 2))
+
+
+def test_swin_of_mmdetection(fill, convert, close):
+    sizes = {"img_size": 64, "patch_size": 2, "embed_dim": 8, "window_size": 4, "num_classes": 0}
+    theirs, ours = (
+        timm.models.swin_transformer.SwinTransformer(**sizes, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2)).eval()
+        for _ in range(2)
+    )
+    fill(theirs)
+    names = (
+        ("layers.", "stages."),
+        (".attn.", ".attn.w_msa."),
+        (".mlp.fc1.", ".ffn.layers.0.0."),
+        (".mlp.fc2.", ".ffn.layers.1."),
+        ("patch_embed.proj.", "patch_embed.projection."),
+    )
+    state = {}
+    for key, tensor in theirs.state_dict().items():
+        for old, new in names:
+            key = key.replace(old, new)
+        key = "norm3" + key.removeprefix("norm") if key.startswith("norm.") else key
+        # there the last layer of a stage merges patches, in timm the first
+        stage = key.split(".")[1]
+        key = key.replace(f"stages.{stage}.down", f"stages.{int(stage) - 1}.down") if ".downsample." in key else key
+        state[f"backbone.{key}"] = tensor
+    torch.save({"state_dict": {**state, "backbone.norm0.weight": torch.ones(8)}}, "detector.pth")
+    ours.load_state_dict(convert("mmdetection/swin_to_timm", model="detector.pth"))
+    for layer in theirs.layers[1:]:
+        layer.downsample = Unfolding(layer.downsample)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    close(ours(images), theirs(images))
+
+
+def test_segment_anything_from_image_and_point_to_masks(fill, convert, close):
+    sam = pytest.importorskip("segment_anything").modeling
+    vision = {"hidden_size": 32, "image_size": 64, "patch_size": 16, "window_size": 2, "global_attn_indexes": [1]}
+    vision |= {"num_hidden_layers": 2, "num_attention_heads": 4, "mlp_dim": 64, "output_channels": 32}
+    prompts = {"hidden_size": 32, "image_size": 64, "patch_size": 16, "mask_input_channels": 16}
+    decoder = {"hidden_size": 32, "mlp_dim": 64, "num_attention_heads": 4, "iou_head_hidden_dim": 32}
+    config = transformers.SamConfig(
+        vision_config={**vision, "num_pos_feats": 16}, prompt_encoder_config=prompts, mask_decoder_config=decoder
+    )
+    model = fill(transformers.SamModel(config))
+    model.save_pretrained("model")
+    target = sam.Sam(
+        image_encoder=sam.ImageEncoderViT(
+            64,
+            16,
+            3,
+            32,
+            2,
+            4,
+            2,
+            32,
+            use_rel_pos=True,
+            window_size=2,
+            global_attn_indexes=(1,),
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        ),
+        prompt_encoder=sam.PromptEncoder(32, (4, 4), (64, 64), 16),
+        mask_decoder=sam.MaskDecoder(
+            transformer_dim=32, transformer=sam.TwoWayTransformer(2, 32, 4, 64), iou_head_hidden_dim=32
+        ),
+        pixel_mean=[0, 0, 0],
+        pixel_std=[1, 1, 1],
+    ).eval()
+    target.load_state_dict(convert("sam/transformers_to_original", model="model"))
+    image = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+    point = torch.tensor([[[10.0, 20.0]]])
+    given = {"image": image, "original_size": (64, 64), "point_coords": point, "point_labels": torch.ones(1, 1)}
+    (found,) = target([given], multimask_output=True)
+    expected = model(pixel_values=image[None], input_points=point[None])
+    close(found["low_res_logits"], expected.pred_masks[0])
+    close(found["iou_predictions"], expected.iou_scores[0])
+
+
+def test_batch_norm_folded(fill, convert, close):
+    model = fill(torchvision.models.resnet18(num_classes=7))
+    torch.save(model.state_dict(), "resnet.pth")
+    found = convert(FOLDED)
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Conv2d):
+            module.bias = nn.Parameter(torch.zeros(module.out_channels))
+        elif isinstance(module, nn.BatchNorm2d):
+            model.set_submodule(name, nn.Identity())
+    whole = torchvision.models.resnet18(num_classes=7).eval()
+    whole.load_state_dict(torch.load("resnet.pth"))
+    model.load_state_dict(found)
+    close(model(IMAGES), whole(IMAGES))
 
 
 FOLDED = """
@@ -175,46 +211,3 @@ steps:
         -> [{m}.conv{n}.weight, {m}.conv{n}.bias] via fold_bn
   - rename: "**.downsample.conv0 -> **.downsample.0"
 """
-
-
-def test_swin_to_timm(fill, convert, close):
-    sizes = {"image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}
-    model = fill(transformers.SwinForImageClassification(transformers.SwinConfig(**sizes, num_labels=7)))
-    model.save_pretrained("model")
-    sizes["img_size"] = sizes.pop("image_size")
-    target = timm.models.swin_transformer.SwinTransformer(**sizes, num_classes=7).eval()
-    target.load_state_dict(convert("swin/transformers_to_timm", model="model"))
-    close(target(IMAGES), model(IMAGES).logits)
-
-
-def test_clip_vision_to_open_clip(fill, convert, close):
-    config = transformers.CLIPVisionConfig(**SIZES, projection_dim=16)
-    model = fill(transformers.CLIPVisionModelWithProjection(config))
-    model.save_pretrained("model")
-    found = convert("clip/transformers_vision_to_open_clip", model="model")
-    close(clip_vision({key.removeprefix("visual."): t for key, t in found.items()}), model(IMAGES).image_embeds)
-
-
-def clip_vision(state: dict[str, torch.Tensor]) -> torch.Tensor:
-    """OpenAI's image tower on the images, with torch's own attention."""
-    functional = nn.functional
-
-    def norm(name: str, x: torch.Tensor) -> torch.Tensor:
-        return functional.layer_norm(x, (32,), state[f"{name}.weight"], state[f"{name}.bias"])
-
-    def linear(name: str, x: torch.Tensor) -> torch.Tensor:
-        return functional.linear(x, state[f"{name}.weight"], state[f"{name}.bias"])
-
-    x = functional.conv2d(IMAGES, state["conv1.weight"], stride=8).flatten(2).transpose(1, 2)
-    x = torch.cat([state["class_embedding"].expand(2, 1, -1), x], 1) + state["positional_embedding"]
-    x = norm("ln_pre", x)
-    for i in range(2):
-        block = f"transformer.resblocks.{i}"
-        attention = nn.MultiheadAttention(32, 4, batch_first=True)
-        prefix = f"{block}.attn."
-        attention.load_state_dict({k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)})
-        y = norm(f"{block}.ln_1", x)
-        x = x + attention(y, y, y, need_weights=False)[0]
-        y = linear(f"{block}.mlp.c_fc", norm(f"{block}.ln_2", x))
-        x = x + linear(f"{block}.mlp.c_proj", y * torch.sigmoid(1.702 * y))
-    return norm("ln_post", x[:, 0]) @ state["proj"]
