@@ -9,7 +9,7 @@ from typing import Any
 
 from surgery.lang.expression import Arithmetic, Boolean, Comparison, Const, Expression, Minus, Name, Parameter, walk
 
-__all__ = ["Undone", "quotient_and_remainder", "remainders", "shifted", "undo"]
+__all__ = ["Undone", "divisors", "quotient_and_remainder", "remainders", "shifted", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,11 @@ def _divided(expression: Expression, known: Mapping[str, tuple[int, int]]) -> Un
 
 def _quotients(expression: Expression) -> Iterable[Any]:
     return (e for e in walk(expression) if _divides(e) and isinstance(e, Arithmetic) and e.operator == "//")
+
+
+def divisors(expression: Expression) -> Iterable[tuple[str, int]]:
+    """The captures that an expression divides, each with its divisor."""
+    return ((e.left.name, e.right.value) for e in _quotients(expression))
 
 
 def _with_quotient(expression: Expression, name: str, divisor: int) -> Expression:

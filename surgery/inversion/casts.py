@@ -21,7 +21,7 @@ def cast_pieces(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Dia
     """The `cast` that takes a `cast` back, or why there is none."""
     assert isinstance(stage.step.step, Cast)
     spans = {rule.span: rule for rule in stage.step.step.rules}
-    inexact: dict[Any, list[str]] = {}
+    inexact: dict[Any, str] = {}
     groups: dict[tuple[str, str], list[str]] = {}
     for key, entry in stage.after.entries.items():
         old, new = stage.before.entries[key].spec.dtype, entry.spec.dtype
@@ -29,10 +29,10 @@ def cast_pieces(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Dia
             continue
         groups.setdefault((old.name, new.name), []).append(key)
         if not casts_exactly(old, new):
-            inexact.setdefault(entry.trail[-1].span, []).append(f"{key} ({old} to {new})")
-    for span, keys in inexact.items():
+            message = f"`{new}` does not hold every value of {old}, which `{key}` is, so nothing gives them back"
+            inexact.setdefault(entry.trail[-1].span, message)
+    for span, message in inexact.items():
         rule = spans[span]
-        message = f"`{rule.right}` does not hold every value of {keys[0]}, so nothing gives them back"
         yield Diagnostic("no-inverse", message, rule.span_of(rule.right.at))
     if inexact or not groups:
         return

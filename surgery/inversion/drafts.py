@@ -42,8 +42,8 @@ class Draft:
     @property
     def left(self) -> str:
         """The left side, as it is written."""
-        form = self.mirrored.left
-        return plain_parameters(f"optional {form}" if self.optional else str(form))
+        form = str(self.mirrored.left)
+        return plain_parameters(f"optional {form}" if self.optional and form != "**" else form)
 
     @property
     def right(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Sequence
 
+from surgery.inversion.operations import VIEWS
 from surgery.ops.base import Op
 from surgery.ops.patterns import solve
 from surgery.ops.rearrange import Rearrange
@@ -34,14 +35,17 @@ _SYMBOLS = _Symbols()
 
 
 def symbolic(subject: Subject) -> Subject:
-    """The subject with a symbol, named after its first key, in the place of each tensor; tied tensors share one.
+    """The subject with a symbol in the place of each tensor, named after the first key with these values.
 
-    The only origin of an entry is its own key, and no rule has touched it yet.
+    Tied tensors share a symbol; equal ones that are not tied (copies) share its name. The only origin of an entry is
+    its own key, and no rule has touched it yet.
     """
+    names: dict[Hashable, str] = {}
     known: dict[int, TensorExpr] = {}
     entries = {}
     for key, entry in subject.entries.items():
-        symbol = known.setdefault(id(entry.expr), Initial(entry.spec, _SYMBOLS, key))
+        name = names.setdefault(name_of(entry.expr) or id(entry.expr), key)
+        symbol = known.setdefault(id(entry.expr), Initial(entry.spec, _SYMBOLS, name))
         entries[key] = dataclasses.replace(entry, expr=symbol, origins=(Origin("", key),), trail=())
     return subject.replace(entries=entries)
 
@@ -119,11 +123,13 @@ def _undoes(second: Op, first: Op, before: tuple[Spec, ...], between: tuple[Spec
     inverse = first.inverse(before, between)
     if inverse is None:
         return False
-    return inverse == second or _same_pattern(inverse, second, between)
+    return inverse == second or _do_the_same(inverse, second, between)
 
 
-def _same_pattern(one: Op, other: Op, inputs: tuple[Spec, ...]) -> bool:
-    """Whether two patterns do the same, whichever of their sizes are given."""
+def _do_the_same(one: Op, other: Op, inputs: tuple[Spec, ...]) -> bool:
+    """Whether two views have one shape, or two patterns do the same, whichever of their sizes are given."""
+    if isinstance(one, VIEWS) and isinstance(other, VIEWS):
+        return one.infer(inputs, 1) == other.infer(inputs, 1)
     if not isinstance(one, Rearrange) or not isinstance(other, Rearrange):
         return False
     first, second = (solve("rearrange", op.pattern, op.axes, inputs[0].shape) for op in (one, other))

@@ -89,10 +89,15 @@ def _inverted(recipe: Recipe, ground: Ground, stages: Sequence[Stage]) -> tuple[
     for stage in reversed(stages):
         found, more = stage_inverse(stage, lines, ground.bound.values)
         words = beside(nodes, stage.step.span)
-        pieces += [dataclasses.replace(piece, beside=words) for piece in found]
+        pieces += [_beside(piece, words, first=number == 0) for number, piece in enumerate(found)]
         said = [*more, *said]
     _raise_errors(said)
     return pieces, said
+
+
+def _beside(piece: Piece, words: Mapping[str, Any], *, first: bool) -> Piece:
+    """A step with the words that stand beside the one that it takes back; a note is said once."""
+    return dataclasses.replace(piece, beside={word: words[word] for word in words if first or word != "note"})
 
 
 def _raise_errors(said: Sequence[Diagnostic]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from surgery.lang.path import Capture, Literal, Part, Path, Segment, Star
+from surgery.lang.path import Capture, Deep, Literal, Part, Path, Segment, Star
 
 __all__ = ["covering", "moving", "path_of"]
+
+#: subtrees that are told one by one
+_FEW = 4
 
 
 def path_of(segments: Iterable[str | Part]) -> Path:
@@ -17,7 +20,8 @@ def path_of(segments: Iterable[str | Part]) -> Path:
 def covering(keys: Sequence[str], others: Collection[str]) -> list[Path]:
     """Selectors that take all of `keys` and none of `others`: subtrees as high as they can be, indices put together.
 
-    A key below which there is one of `others` is none that can be taken alone, and is left out.
+    Where that would be many, and the keys are told by how they end, they are: `**.num_batches_tracked`. A key below
+    which there is one of `others` is none that can be taken alone, and is left out.
 
     >>> [str(path) for path in covering(["a.0.x.w", "a.1.x.w", "b.w"], ["a.0.y"])]
     ['a.*.x', 'b']
@@ -32,6 +36,9 @@ def covering(keys: Sequence[str], others: Collection[str]) -> list[Path]:
         if subtree is not None:
             wide = tuple(Star() if segment.isdecimal() else segment for segment in subtree)
             found[subtree if any(_takes(wide, other) for other in split) else wide] = None
+    ends = dict.fromkeys(key.rpartition(".")[2] for key in keys)
+    if len(ends) < len(found) and not any(other[-1] in ends for other in split) and len(found) > _FEW:
+        return [path_of((Deep(), end)) for end in ends]
     return [path_of(pattern) for pattern in found]
 
 
@@ -69,8 +76,6 @@ def moving(pairs: Mapping[str, str]) -> list[tuple[Path, Path]]:
 
 def _general(left: list[str], right: list[str], old: str, new: str) -> tuple[Path, Path]:
     """What differs of two keys as a rule, the indices that stand on both sides as captures."""
-    from surgery.lang.path import Deep
-
     if not left or not right:
         return path_of((*left, Deep())), path_of((*right, Deep()))
     names = iter("ijklmnrst")

@@ -65,8 +65,10 @@ class Mirrored:
         return dataclasses.replace(self, condition=both or condition or self.condition, excepts=left_out)
 
 
-def mirrored(rule: Rule) -> Mirrored:
+def mirrored(rule: Rule, known: Mapping[str, tuple[int, int]] | None = None) -> Mirrored:
     """A key rule in the mirror.
+
+    `known` are remainders that captures are known to have, as by the keys at hand: name -> (divisor, remainder).
 
     Raises:
         OneWay: a part of the left side does not stand on the right, so that nothing gives it back.
@@ -89,7 +91,7 @@ def mirrored(rule: Rule) -> Mirrored:
     computes = bool(rule.right.operations)
     _check_kept(left, rule.right.templates, computes)
     guards = [] if len(left) > 1 else list(_guards(rule.left))
-    glass = _Glass.of(left, rule.right.templates, remainders(guards))
+    glass = _Glass.of(left, rule.right.templates, {**(known or {}), **remainders(guards)})
     paths = tuple(glass.path(template) for template in rule.right.templates)
     templates = tuple(map(glass.template, left))
     conditions = [undone.condition for undone in glass.undone.values() if undone.condition]

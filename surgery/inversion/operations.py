@@ -14,14 +14,17 @@ from surgery.ops.concat import Concat
 from surgery.ops.patterns import check
 from surgery.ops.permute import Permute, Transpose
 from surgery.ops.rearrange import Rearrange
-from surgery.ops.reshape import Squeeze, Unsqueeze
+from surgery.ops.reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from surgery.ops.select import Flip
 from surgery.ops.split import Split
 from surgery.ops.stack import Stack, Unstack
 from surgery.tensors.expr import Computed, TensorExpr
 from surgery.tensors.spec import Spec
 
-__all__ = ["Application", "applications", "inverse_anywhere", "why_none", "written"]
+__all__ = ["VIEWS", "Application", "applications", "inverse_anywhere", "together", "why_none", "written"]
+
+#: operations whose result follows from its shape
+VIEWS = (Reshape, Flatten, Squeeze, Unsqueeze)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,24 @@ def inverse_anywhere(op: Op) -> Op | None:
     return make(op) if make else None
 
 
+def together(ops: Sequence[Op]) -> Op | None:
+    """One operation in the place of several: shapes that differ in one size are one shape, with that size left open.
+
+    >>> print(together([Reshape((96, 1, 1)), Reshape((192, 1, 1))]), together([Reshape((2, 3)), Reshape((3, 2))]))
+    reshape(-1, 1, 1) None
+    """
+    first, *others = dict.fromkeys(ops)
+    if not others:
+        return first
+    shapes = [op.shape for op in (first, *others) if isinstance(op, Reshape)]
+    if len(shapes) <= len(others) or len({len(shape) for shape in shapes}) > 1:
+        return None
+    sizes = [set(column) for column in zip(*shapes, strict=True)]
+    if sum(len(column) > 1 for column in sizes) != 1:
+        return None
+    return Reshape(tuple(column.pop() if len(column) == 1 else -1 for column in sizes))
+
+
 def written(inverse: Op, original: Op, call: Call | Name, outputs: Sequence[Spec] = ()) -> str:
     """An inverse as one would write it: what `original` was called with, in `call`, stays in the same words.
 
@@ -155,7 +176,7 @@ def _shortest(op: Op, said: Mapping[str, Any], outputs: Sequence[Spec]) -> Op:
     """The operation without the sizes that follow from the shapes and were not given before."""
     if not op.keywords or not outputs:
         return op
-    for name, value in getattr(op, op.keywords):
+    for name, value in reversed(getattr(op, op.keywords)):
         fewer = tuple(pair for pair in getattr(op, op.keywords) if pair != (name, value))
         shorter = dataclasses.replace(op, **{op.keywords: fewer})  # type: ignore[type-var]
         if name not in said and _agree(shorter, op, outputs):

@@ -21,8 +21,9 @@ __all__ = ["lost_tensors", "other_pieces", "tying"]
 
 def other_pieces(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
     """The steps that take a step back, in order; or why nothing does."""
-    came, changed = _where_from(stage)
-    if changed:
+    came, gone = _where_from(stage)
+    there = {name_of(entry.expr): key for key, entry in stage.after.entries.items()}
+    if changed := [key for key in gone if name_of(stage.before.entries[key].expr) not in there]:
         message = f"`{stage.step.name}` changes the values of {listed(changed, 3)}, and nothing gives the old ones back"
         yield Diagnostic("no-inverse", message, stage.step.span)
         return
@@ -30,13 +31,23 @@ def other_pieces(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Di
     if new:
         drop = " | ".join(plain_parameters(str(path)) for path in covering(new, list(came)))
         yield Piece("filter", {"drop": drop})
-    moved = {key: old for key, old in came.items() if key != old}
-    if moved:
+    if any(key != old for key, old in came.items()):
         yield from _renamed(stage, came, values)
+    if gone:
+        yield Piece("copy", rules_value(list(_copied(stage, came, gone, there))))
+
+
+def _copied(
+    stage: Stage, came: Mapping[str, str], gone: Sequence[str], there: Mapping[str | None, str]
+) -> Iterator[Line]:
+    """Rules for tensors that are there under one name, and were under another one too."""
+    for key in gone:
+        kept = came[there[name_of(stage.before.entries[key].expr)]]
+        yield Line(str(path_of(kept.split("."))), str(path_of(key.split("."))))
 
 
 def _where_from(stage: Stage) -> tuple[dict[str, str], list[str]]:
-    """For each key of the result that is a tensor from before, the key that it had; and the keys without one."""
+    """For each key of the result that is a tensor from before, the key that it had; and the keys that went."""
     waiting: dict[str, list[str]] = {}
     for key, entry in stage.before.entries.items():
         waiting.setdefault(name_of(entry.expr) or key, []).append(key)

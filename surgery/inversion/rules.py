@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
+from surgery.inversion.arithmetic import divisors
 from surgery.inversion.comments import comments_of
 from surgery.inversion.drafts import Draft
 from surgery.inversion.identity import name_of
 from surgery.inversion.judging import Wanted
 from surgery.inversion.mirror import Mirrored, OneWay, mirrored
-from surgery.inversion.operations import Application, applications, inverse_anywhere, why_none, written
+from surgery.inversion.operations import Application, applications, inverse_anywhere, together, why_none, written
 from surgery.inversion.pieces import Line, Piece, rules_value
 from surgery.inversion.sharpen import explicit, sharpened
 from surgery.inversion.stages import Stage
 from surgery.inversion.telling import told_apart
 from surgery.lang.expression import Call, Name
+from surgery.lang.pattern import Pattern
 from surgery.lang.rule import Rule
+from surgery.lang.selector import included_paths
+from surgery.lang.template import Hole
 from surgery.ops.base import Op
+from surgery.planning.assign import selectors_of
 from surgery.planning.pipeline import bind_pipeline
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.spec import Spec
@@ -41,6 +46,11 @@ class _Rules:
     def made_by(self, number: int) -> dict[str, TensorExpr]:
         """The tensors that a rule made, by key."""
         return {key: self.stage.after.entries[key].expr for key, owner in self.owners.items() if owner == number}
+
+    def keys_of(self, number: int) -> list[str]:
+        """The keys that a rule took."""
+        made = (key for key, owner in self.owners.items() if owner == number)
+        return [origin.key for key in made for origin in self.stage.after.entries[key].origins]
 
 
 def rule_pieces(stage: Stage, lines: Sequence[str], values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
@@ -100,7 +110,7 @@ def _drafts(rules: _Rules, number: int) -> Iterator[Draft | Diagnostic]:
     bound = rules.bound[number]
     moves = not bound.right.operations
     try:
-        mirror = mirrored(rule)
+        mirror = mirrored(rule, _remainders(bound, rules.keys_of(number)))
     except OneWay as error:
         single = moves and not bound.right.listed and all(want.back for want in map(rules.wanted.__getitem__, made))
         if single and made:
@@ -115,6 +125,19 @@ def _drafts(rules: _Rules, number: int) -> Iterator[Draft | Diagnostic]:
         yield Draft(number, mirror, optional=rule.optional)
     else:
         yield from _computing(rules, number, mirror, made)
+
+
+def _remainders(rule: Rule, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The remainders of captures which the right side divides, where they are one for all keys that the rule took."""
+    found: dict[str, tuple[int, int]] = {}
+    holes = (part for template in rule.right.templates for part in template.parts() if isinstance(part, Hole))
+    for name, divisor in {pair for hole in holes for pair in divisors(hole.expression)}:
+        patterns = [Pattern(path) for selector in selectors_of(rule) for path in included_paths(selector)]
+        matches = (pattern.match(key.split(".")) for key in keys for pattern in patterns)
+        rests = {int(m.captures[name]) % divisor for m in matches if m is not None and name in m.captures}
+        if len(rests) == 1:
+            found[name] = (divisor, rests.pop())
+    return found
 
 
 def _computing(
@@ -151,6 +174,9 @@ def _computing(
             uses.setdefault(place, []).extend(here)
             chain.append(inverses[0])
         chains.setdefault(tuple(chain), []).append(key)
+    columns = [together([chain[place] for chain in chains]) for place in range(len(calls))]
+    if all(columns):
+        chains = {tuple(op for op in columns if op): list(made)}
     conditions = told_apart([[made[key].spec for key in keys] for keys in chains.values()])
     if conditions is None:
         message = f"this is undone in {len(chains)} ways, and no shape tells which"
@@ -159,7 +185,7 @@ def _computing(
     for chain_, condition in zip(chains, conditions, strict=True):
         steps = []
         for place, (inverse, (op, _), call) in enumerate(zip(chain_, pipeline.operations, calls, strict=True)):
-            shapes = [one.outputs[0] for one in uses[place] if one.inverse == inverse]
+            shapes = [one.outputs[0] for one in uses[place] if len(chains) == 1 or one.inverse == inverse]
             steps.append((inverse, op, call, shapes))
         yield Draft(number, mirror.narrowed(condition=condition), _via(steps), rule.optional)
 

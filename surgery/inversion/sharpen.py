@@ -32,6 +32,7 @@ def sharpened(
     """
     now, wrong = list(drafts), wrongly_taken(drafts, wanted, values)
     for remedy in (
+        _without_idle,
         _with_integers,
         _in_order,
         _within_bounds,
@@ -67,6 +68,13 @@ def _foreign(drafts: _Drafts, place: int, wrong: _Wrong, wanted: Mapping[str, Wa
     """The keys that a draft takes and another one, or none, should have."""
     number = drafts[place].number
     return [key for key, taker in wrong.items() if taker == place and wanted[key].owner != number]
+
+
+def _without_idle(
+    drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], values: Mapping[str, Any]
+) -> list[Draft]:
+    """Without rules that have nothing to take back here, and take what belongs to others."""
+    return [d for n, d in enumerate(drafts) if _own(d, wanted) or not _foreign(drafts, n, wrong, wanted)]
 
 
 def _with_integers(

@@ -54,7 +54,7 @@ def stage_inverse(
         return [], [*said, Diagnostic("no-inverse", "this step cannot be taken back", stage.step.span, notes)]
     if wrong := _difference(stage, restored):
         return [], [*said, Diagnostic("no-inverse", wrong, stage.step.span)]
-    return [_with_words(piece, stage) for piece in pieces], said
+    return pieces, said
 
 
 def _changes(stage: Stage) -> bool:
@@ -107,8 +107,3 @@ def _difference(stage: Stage, restored: Subject) -> str | None:
         if name_of(reduced(after[key].expr)) != name_of(entry.expr):
             return f"backwards, this step does not give `{key}` the values that it had"
     return None
-
-
-def _with_words(piece: Piece, stage: Stage) -> Piece:
-    """The piece with what stands beside the step that it takes back."""
-    return dataclasses.replace(piece, beside={"note": stage.step.note}) if stage.step.note else piece

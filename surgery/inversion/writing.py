@@ -40,7 +40,7 @@ def recipe_text(recipe: Recipe, pieces: Sequence[Piece], conditions: Sequence[st
         name = next(n for n in (name, "checkpoint", "result", "made") if n not in kept)
         params = {name: {"type": "path", "help": f"what {recipe.name} made"}, **params}
         source = {"source": {"checkpoint": f"${name}"}}
-    body: dict[str, Any] = {**({"params": params} if params else {}), **source, "steps": steps}
+    body: dict[str, Any] = {**({"params": params} if params else {}), **source, **({"steps": steps} if steps else {})}
     if recipe.content.expect is not None and recipe.content.expect.finite is True:
         body["expect"] = {"finite": True}
     comments = "".join(f"# {condition}\n" for condition in conditions)

@@ -38,7 +38,7 @@ class _View(Op):
         return True
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
-        return Reshape(inputs[0].shape)
+        return Flatten() if len(inputs[0].shape) == 1 else Reshape(inputs[0].shape)
 
 
 @OPS.register("reshape")
