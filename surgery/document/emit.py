@@ -77,7 +77,7 @@ def _mapping(value: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 def _list(value: list[Any], indent: str) -> Iterator[str]:
     for item in value:
-        if isinstance(item, Mapping) and item and not _fits_inline(item, indent):
+        if isinstance(item, Mapping) and item and not _fits_inline(item, f"{indent}-"):
             first, *rest = _mapping(item, indent + "  ")
             yield f"{indent}- {first[len(indent) + 2 :]}"
             yield from rest
