@@ -127,7 +127,8 @@ class _Cases(Kind):
                 reader.report("parameter", f"the recipe has no parameter `{name}`", place.span, (near,) if near else ())
         for place, name, _ in case.files:
             parts = name.rstrip("/").split("/")
-            if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+            odd = any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts)
+            if odd or name.startswith("~") or ":" in name:
                 note = "such as `model.safetensors`, `model/config.json`, or `model/` for a directory"
                 reader.report("place", f"`{name}` is no file below the directory of the case", place.span, (note,))
         if case.error is not None:

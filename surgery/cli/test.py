@@ -50,6 +50,8 @@ def command(paths: tuple[str, ...], select: str, strict: bool, junit: str | None
     found = []
     for name in recipes_below(paths):
         tested = try_recipe(name, allowed, select)
+        if select and not tested.outcomes and not tested.errors:
+            continue
         found.append(tested)
         # failures are errors, and are shown even where nothing else is
         if shown or (current.quiet and (tested.errors or tested.count("failed"))):
@@ -59,7 +61,7 @@ def command(paths: tuple[str, ...], select: str, strict: bool, junit: str | None
         from surgery.report.junit import junit_text
 
         write_text(junit, junit_text(found), overwrite=True)
-    if select and not any(tested.outcomes or tested.errors for tested in found):
+    if not found:
         raise Misused(f"no case has `{select}` in its name")
     if current.json:
         current.print_json(tests_document(found))

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
+from surgery.diagnostics import fail
 from surgery.document import ListNode, MapNode, Node, Scalar
 from surgery.fields.kinds import Kind, describe
 from surgery.fields.reader import OPEN, Reader
-from surgery.limits import limits
+from surgery.limits import exceeded, limits
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES, dtype_called
 from surgery.tensors.spec import Spec
+from surgery.wording import counted
 
 __all__ = ["expanded", "specs"]
 
@@ -77,8 +79,15 @@ class _Specs(Kind):
         for key, value in node.pairs:
             spec = self._spec(value, reader)
             pattern = str(key.value)
-            if _count(pattern) > limits().tensors:
-                reader.report("wrong-type", f"`{pattern}` stands for more than {limits().tensors} keys", key.span)
+            count = _count(pattern)
+            if not 0 < count <= limits().tensors:
+                message = f"`{pattern}` stands for {counted(count, 'key')}"
+                error = (
+                    exceeded("tensors", message, key.span, needed=count)
+                    if count
+                    else fail("wrong-type", message, key.span)
+                )
+                reader.diagnostics.extend(error.diagnostics)
                 continue
             for name in expanded(pattern):
                 if name in found or "" in name.split("."):

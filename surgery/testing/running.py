@@ -15,6 +15,7 @@ from surgery.planner import make_plan
 from surgery.planning.context import Context
 from surgery.recipe import Recipe
 from surgery.sources.given import Given
+from surgery.testing.inside import inside
 from surgery.testing.making import make_files, make_objects
 from surgery.testing.needs import unmet
 from surgery.testing.outcome import Outcome, Tested
@@ -104,7 +105,7 @@ class _Trial:
 
     def _plan(self, given: dict[str, Any]) -> Plan:
         values = {name: value for _, name, value in self.case.params}
-        bound = self.recipe.bind(values, self.directory)
+        bound = inside(self.recipe.bind(values, self.directory), self.directory)
         if self.case.source is not None:
             bound = dataclasses.replace(bound, source=Given("source"), sources={})
         return make_plan(self.recipe, bound, allow=self.allow, given=given)

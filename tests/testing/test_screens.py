@@ -1,0 +1,123 @@
+"""`surgery test` on the command line: screens, JSON, JUnit, exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import pytest
+
+RECIPES = {
+    "recipes/good.yaml": """\
+params: {model: {type: path}}
+source: {checkpoint: $model}
+steps: [{rename: "module.** -> **"}]
+tests:
+  - name: the wrapper goes
+    files: {in.pth: {keys: {"module.(a|b).weight": [2, 3]}}}
+    params: {model: in.pth}
+    expect: {keys: {"(a|b).weight": [2, 3]}}
+  - name: a model of somebody else
+    source: {python: "no_such_package:Net"}
+    params: {model: x}
+""",
+    "recipes/deep/bad.yaml": """\
+source: in.pth
+steps: [{rename: "module.** -> **"}]
+tests:
+  - name: the keys
+    files: {in.pth: {keys: {module.a.weight: [2, 3], module.b: [1]}}}
+    expect: {keys: {a.weight: [3, 2]}}
+  - name: an error that does not come
+    files: {in.pth: {keys: {module.a.weight: [2, 3]}}}
+    error: unused-rule
+""",
+    "recipes/untested.yaml": "steps: []\n",
+    "recipes/broken.yaml": 'steps: [{renmae: "a -> b"}]\n',
+    "recipes/.hidden.yaml": "steps: [\n",
+    "recipes/mkdocs.yaml": "site_name: not a recipe\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def recipes(directory: Path) -> None:
+    for name, text in RECIPES.items():
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+def test_a_directory(surgery, golden):
+    golden("testing/directory", surgery("test recipes"))
+
+
+SAID = {
+    "quiet": "test recipes -q",
+    "one case": "test recipes -k wrapper",
+    "no such case": "test recipes/good.yaml -k nothing",
+    "nothing there": "test recipes/goood.yaml",
+    "an empty directory": "test empty",
+    "the network": "test recipes --allow network",
+    "no path": "test",
+}
+
+
+def test_what_is_said(surgery, golden, directory):
+    (directory / "empty").mkdir()
+    golden("testing/said", "\n".join(surgery(line) for line in SAID.values()))
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("recipes", 1),
+        ("recipes/good.yaml", 0),
+        ("recipes/good.yaml --strict", 1),
+        ("recipes/untested.yaml", 0),
+        ("recipes/untested.yaml --strict", 1),
+        ("recipes/good.yaml --strict -k wrapper", 0),
+        ("recipes/broken.yaml recipes/good.yaml", 2),
+    ],
+)
+def test_exit_status(line, status, surgery):
+    assert surgery(f"test {line}").endswith(f"--- exit {status}\n")
+
+
+def test_json(surgery):
+    text = surgery("test recipes --json")
+    found = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert found["totals"] == {"ok": 1, "failed": 2, "skipped": 1}
+    by_file = {recipe["file"]: recipe for recipe in found["recipes"]}
+    assert [error["code"] for error in by_file["recipes/broken.yaml"]["errors"]] == ["unknown-step"]
+    failed = by_file["recipes/deep/bad.yaml"]["tests"][0]
+    assert (failed["name"], failed["status"], failed["place"]["line"]) == ("the keys", "failed", 4)
+    assert failed["errors"][0]["code"] == "check-failed"
+    assert by_file["recipes/good.yaml"]["tests"][1]["reason"] == "`no_such_package` is not installed"
+
+
+def test_junit(surgery, directory):
+    surgery("test recipes --junit out/report.xml -q")
+    surgery("test recipes --junit out/report.xml -q")
+    root = xml.parse(directory / "out/report.xml").getroot()
+    suites = {suite.get("name"): suite for suite in root}
+    assert {name: suite.get("tests") for name, suite in suites.items()} == {
+        "recipes/good.yaml": "2",
+        "recipes/deep/bad.yaml": "2",
+        "recipes/untested.yaml": "0",
+        "recipes/broken.yaml": "1",
+    }
+    case = suites["recipes/deep/bad.yaml"][0]
+    assert (case.get("name"), case.get("line"), case[0].tag) == ("the keys", "4", "failure")
+    assert "another shape" in case[0].get("message")
+    assert suites["recipes/broken.yaml"][0][0].tag == "error"
+    assert suites["recipes/good.yaml"][1][0].tag == "skipped"
+
+
+def test_a_name_that_xml_cannot_hold(surgery, directory):
+    (directory / "odd.yaml").write_text(
+        'steps: []\ntests: [{name: "a\\eb <&> \\x01", error: yaml}]\n', encoding="utf-8"
+    )
+    surgery("test odd.yaml --junit report.xml")
+    (case,) = xml.parse(directory / "report.xml").getroot().iter("testcase")
+    assert case.get("name") == "a\\x1bb <&> \\x01"
