@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from surgery.diagnostics import Diagnostic
+from surgery.diagnostics import Diagnostic, escape
 from surgery.fields import main, rules
 from surgery.lang.expression import Const, Name, names
 from surgery.lang.rule import Rule
@@ -21,6 +21,7 @@ from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import Computed, TensorExpr
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Subject, Touch
+from surgery.wording import listed
 
 __all__ = ["Cast"]
 
@@ -30,9 +31,10 @@ __all__ = ["Cast"]
 class Cast(Step):
     """Cast tensors; for each key the first rule that selects it applies.
 
-    Integer and bool tensors are left alone unless the rule's guard names their dtype (``** if dtype == int64 ->
-    int32``). A finite value that would overflow is an error when it runs; rounding is what a cast is for. Tied tensors
-    stay tied.
+    Integer, bool and quantised tensors are left alone unless the rule's guard names their dtype (``** if dtype == int64
+    -> int32``). A finite value that would overflow is an error when it runs; rounding is what a cast is for. Tied
+    tensors stay tied. Buffers that are no part of the state dict have no key, and keep their dtype: tables such as the
+    frequencies of rotary embeddings (``model.to(dtype)`` casts them).
     """
 
     example: ClassVar[str] = 'cast: "**.norm* -> float32, ** -> bfloat16"'
@@ -59,15 +61,44 @@ class Cast(Step):
             if found is None:
                 continue
             number, old, new = found[0], entry.spec.dtype, dtypes[found[0]]
-            if old != new and (old.kind in ("float", "complex") or old.name in exempt[number]):
+            if _holds_floats(old):
+                message = f"`{escape(key)}` is {entry.spec}, and only plain tensors are cast"
+                context.report("operation", message, self.rules[number].span, (f"`** except {escape(key)}`",))
+            elif old != new and (old.kind in ("float", "complex") or old.name in exempt[number]):
                 entries[key] = _cast(key, entry, new, made, self.rules[number])
         chosen.finish()
+        if any(entries[key] is not entry for key, entry in subject.entries.items()):
+            _remark_tables(subject, dtypes, context)
         result = subject.replace(entries=entries)
         still = set(result.ties())
         for group in subject.ties():
             if group not in still:
                 context.remarks.append(f"{' and '.join(group)} were tied, and are cast to different dtypes")
         return result
+
+
+def _holds_floats(dtype: DType) -> bool:
+    """Whether this is a sparse or lazy tensor, or one of a class of its own, of floats, or of who knows what."""
+    if dtype.kind != "opaque" or dtype.name.startswith(("q", "bits")):
+        return False
+    inner = DTYPES.get(dtype.name.rpartition(" ")[2])
+    return inner is None or inner.kind in ("float", "complex")
+
+
+def _remark_tables(subject: Subject, dtypes: Collection[DType], context: Context) -> None:
+    """Say which buffers have no key, and so keep a dtype that is none of those of the rules."""
+    if subject.skeleton is None:
+        return
+    names = {dtype.name for dtype in dtypes}
+    kept = [
+        f"{path}.{name}".lstrip(".")
+        for path, module in subject.skeleton.modules.items()
+        for name in module._non_persistent_buffers_set
+        if (buffer := module._buffers.get(name)) is not None and buffer.is_floating_point()
+        if str(buffer.dtype).removeprefix("torch.") not in names
+    ]
+    if kept:
+        context.remarks.append(f"no part of the state dict, and not cast: {listed(kept, 3)}")
 
 
 def _dtype_name(rule: Rule) -> str | None:

@@ -57,3 +57,21 @@ def test_a_model_stays_a_model() -> None:
     assert half[0].weight.dtype == torch.bfloat16
     assert half[1].num_batches_tracked.dtype == torch.int64
     assert model[0].weight.dtype == torch.float32
+
+
+def test_sparse_tensors_are_refused_and_quantised_ones_left_alone() -> None:
+    state = {"a": torch.eye(2).to_sparse(), "b": torch.ones(2)}
+    with pytest.raises(surgery.SurgeryError, match=r"`a` is sparse_coo float32 \[2, 2\], and only"):
+        surgery.cast(state, "** -> float16")
+    assert surgery.cast(state, "** except a -> float16")["b"].dtype == torch.float16
+    quantised = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+    assert surgery.cast({"q": quantised, "b": torch.ones(2)}, "** -> float16")["q"].dtype == torch.qint8
+
+
+def test_buffers_without_a_key_keep_their_dtype_and_that_is_told() -> None:
+    net = nn.Sequential(nn.Linear(2, 2))
+    net[0].register_buffer("table", torch.rand(2), persistent=False)
+    plan = surgery.load([{"cast": "** -> bfloat16"}]).plan(model=net)
+    assert plan.remarks == ("no part of the state dict, and not cast: `0.table`",)
+    assert plan.execute().model[0].table.dtype == torch.float32
+    assert surgery.load([{"cast": "** -> float32"}]).plan(model=net).remarks == ()
