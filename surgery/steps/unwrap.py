@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -12,7 +12,7 @@ from surgery.planning.keys import KeyWriter
 from surgery.steps import STEPS
 from surgery.steps.base import Step
 from surgery.tensors.subject import Entry, Subject, Touch
-from surgery.wording import counted
+from surgery.wording import counted, listed
 from surgery.wrappers import COUNTER, WRAPPERS
 
 __all__ = ["Unwrap"]
@@ -50,8 +50,8 @@ class Unwrap(Step):
                 writer.put(new, _renamed(key, new, entry, context), key)
         writer.finish()
         if not stripped and self.mode is True:
-            note = "`unwrap: optional` accepts keys without one"
-            context.report("unused-rule", "no wrapper is there to strip", notes=(note,))
+            notes = (*_mixed(root), "`unwrap: optional` accepts keys without one")
+            context.report("unused-rule", "no wrapper is there to strip", notes=notes)
         for prefix, count in stripped.items():
             context.remarks.append(f"unwrap: `{prefix}` came off {counted(count, 'key')}")
         return subject.bare(writer.entries)
@@ -77,6 +77,20 @@ def _tree(subject: Subject) -> _Node:
         for segment in key.split("."):
             node = node.children.setdefault(segment, _Node())
     return root
+
+
+def _mixed(root: _Node) -> list[str]:
+    """What to say of a wrapper's name that not all siblings have; of the outermost one, or nothing."""
+    waiting = deque([("", root)])
+    while waiting:
+        above, node = waiting.popleft()
+        for name, child in node.children.items():
+            if name in WRAPPERS and child.children:
+                beside = listed([f"{above}{other}" for other in node.children if other != name], 3)
+                strip = f'`rename: "{above}{name}.** -> {above}**"`'
+                return [f"`{above}{name}.` stands beside {beside}, so it is no wrapper of them all; {strip} strips it"]
+            waiting.append((f"{above}{name}.", child))
+    return []
 
 
 def _plain(root: _Node, segments: list[str], stripped: Counter[str]) -> str | None:

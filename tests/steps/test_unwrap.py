@@ -40,6 +40,15 @@ def test_nothing_to_unwrap_is_an_error_unless_it_is_optional() -> None:
     assert list(surgery.unwrap(keys("a", "b.c"), "optional")) == ["a", "b.c"]
 
 
+def test_a_prefix_that_not_all_siblings_have_is_named() -> None:
+    with pytest.raises(surgery.SurgeryError) as caught:
+        surgery.unwrap(keys("x.module.a", "x.b", "x.c"))
+    assert (
+        '`x.module.` stands beside `x.b`, `x.c`, so it is no wrapper of them all; `rename: "x.module.** -> x.**"`'
+        in (str(caught.value))
+    )
+
+
 def test_torch_s_own_wrappers() -> None:
     inner = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     averaged = torch.optim.swa_utils.AveragedModel(nn.DataParallel(torch.compile(inner)))
