@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surgery.engine.cost import blank, cost_in_memory, cost_of_layouts
+from surgery.engine.cost import cost_in_memory, cost_of_layouts
 from surgery.garbage import without_collection
 from surgery.plan import Cost
 from surgery.provenance.making import record_of
+from surgery.sinks.base import blank
 from surgery.sinks.offload import offloading_of
 from surgery.sinks.target import targets_of
 from surgery.tensors.expr import Held

@@ -14,12 +14,7 @@ from surgery.plan import Cost
 from surgery.sinks.layout import Layout
 from surgery.tensors.expr import Stored, Strided, TensorExpr
 
-__all__ = ["blank", "cost_in_memory", "cost_of_layouts"]
-
-
-def blank(expr: TensorExpr) -> bytes:
-    """What stands in a plan for bytes that are not read yet."""
-    return bytes(expr.spec.nbytes)
+__all__ = ["cost_in_memory", "cost_of_layouts"]
 
 
 def cost_of_layouts(layouts: Iterable[Layout]) -> Cost:

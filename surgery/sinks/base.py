@@ -16,11 +16,11 @@ from surgery.tensors.expr import TensorExpr
 if TYPE_CHECKING:
     from surgery.tensors.subject import Subject
 
-__all__ = ["SINKS", "Embed", "Output", "Progress", "Request", "Sink", "Written"]
+__all__ = ["SINKS", "Embed", "Output", "Progress", "Request", "Sink", "Written", "blank"]
 
 #: called with the number of bytes that were written since the last call
 Progress: TypeAlias = Callable[[int], None]
-#: reads a tensor whose bytes have to stand in the middle of other data; in a plan, zeros of the same length
+#: reads a tensor whose bytes have to stand in the middle of other data; in a plan, `blank`
 Embed: TypeAlias = Callable[[TensorExpr], bytes]
 #: format in a recipe -> sink
 SINKS: Registry[type[Sink]] = Registry("surgery.sinks")
@@ -85,6 +85,11 @@ class Request:
     entry: tuple[str, ...] | None = None
     without: tuple[str, ...] = ()
     span: Span | None = None
+
+
+def blank(expr: TensorExpr) -> bytes:
+    """What stands in a plan for bytes that are not read: noughts, as many."""
+    return bytes(expr.spec.nbytes)
 
 
 class Sink:

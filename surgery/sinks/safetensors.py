@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +18,7 @@ from surgery.formats.additions import ALIASES, CHECKSUMS, PREFIX, RECORD, UNASKE
 from surgery.formats.following import following
 from surgery.formats.safetensors import DTYPE_NAMES
 from surgery.sinks import SINKS
-from surgery.sinks.base import Embed, Request, Sink
+from surgery.sinks.base import Embed, Request, Sink, blank
 from surgery.sinks.blocks import BLOCK, remainder
 from surgery.sinks.layout import Block, FileLayout, Layout, Placed
 from surgery.tensors.spec import Spec, format_bytes
@@ -44,36 +44,13 @@ class SafetensorsSink(Sink):
     form: ClassVar = "shards"
 
     def check(self, subject: Subject, request: Request) -> tuple[str, ...]:
-        found: list[Diagnostic] = []
-
-        def report(message: str, *notes: str) -> None:
-            found.append(Diagnostic("not-in-this-format", message, request.span, notes))
-
-        if request.keep:
-            report("safetensors holds tensors and nothing else", "`container: keep` wants `format: torch`")
-        rest = following(subject)
-        extra = rest.extra if rest is not None else {}
-        if extra:
-            names = listed(extra, 3)
-            verb, pronoun = ("is none", "it") if len(extra) == 1 else ("are none", "them")
-            drop = "`filter: {drop: …}` leaves out what it selects, by the same names"
-            report(f"safetensors holds tensors only, and {names} {verb}", f"`format: torch` holds {pronoun}; {drop}")
-        if "__metadata__" in subject.entries:
-            report("a tensor named `__metadata__` would make the file unreadable", "`rename` gives it another name")
-        odd = [key for key in subject.entries if not _encodable(key)]
-        if odd:
-            report(
-                f"safetensors keys are Unicode text, and {listed(odd, 3)} {'is' if len(odd) == 1 else 'are'} not",
-                "`rename` gives another name",
-            )
-        for name in sorted({entry.spec.dtype.name for entry in subject.entries.values()} - set(_NAMES)):
-            keys = [key for key, entry in subject.entries.items() if entry.spec.dtype.name == name]
-            report(
-                f"safetensors has no {name}: {listed(keys, 3)}",
-                "`cast` changes it; `format: torch` has it",
-            )
+        found = [
+            Diagnostic("not-in-this-format", what, request.span, (note,)) for what, note in _unfit(subject, request)
+        ]
         if found:
             raise SurgeryError(found)
+        if _may_be_too_long(subject):
+            self.layout(subject, request, blank)
         return ()
 
     def layout(self, subject: Subject, request: Request, embed: Embed) -> Layout:
@@ -95,6 +72,35 @@ class SafetensorsSink(Sink):
 
     def replaceable(self, name: str) -> bool:
         return _SHARD.fullmatch(name) is not None
+
+
+def _unfit(subject: Subject, request: Request) -> Iterator[tuple[str, str]]:
+    """What has no place in a safetensors file, and what would do."""
+    entries, rest = subject.entries, following(subject)
+    if request.keep:
+        yield "safetensors holds tensors and nothing else", "`container: keep` wants `format: torch`"
+    extra = rest.extra if rest is not None else {}
+    if extra:
+        verb, pronoun = ("is none", "it") if len(extra) == 1 else ("are none", "them")
+        drop = "`filter: {drop: …}` leaves out what it selects, by the same names"
+        yield (
+            f"safetensors holds tensors only, and {listed(extra, 3)} {verb}",
+            f"`format: torch` holds {pronoun}; {drop}",
+        )
+    if "__metadata__" in entries:
+        yield "a tensor named `__metadata__` would make the file unreadable", "`rename` gives it another name"
+    odd = [key for key in entries if not _encodable(key)]
+    if odd:
+        are = "is" if len(odd) == 1 else "are"
+        yield f"safetensors keys are Unicode text, and {listed(odd, 3)} {are} not", "`rename` gives another name"
+    for name in sorted({entry.spec.dtype.name for entry in entries.values()} - set(_NAMES)):
+        keys = [key for key, entry in entries.items() if entry.spec.dtype.name == name]
+        yield f"safetensors has no {name}: {listed(keys, 3)}", "`cast` changes it; `format: torch` has it"
+
+
+def _may_be_too_long(subject: Subject) -> bool:
+    """Whether the header comes near the limit, so that only laying the file out tells."""
+    return 4 * sum(map(len, subject.entries)) + 200 * len(subject.entries) > _HEADER_LIMIT
 
 
 def _encodable(key: str) -> bool:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from surgery.diagnostics import SurgeryError
 from surgery.engine import execute, pool, sharing, space, stream
-from surgery.engine.cost import blank, cost_in_memory, cost_of_layouts
+from surgery.engine.cost import cost_in_memory, cost_of_layouts
 from surgery.engine.sharing import Sharing
 from surgery.files import writer
 from surgery.formats import read
@@ -27,7 +27,7 @@ from surgery.ops.arithmetic import spec_of
 from surgery.ops.cast import Cast
 from surgery.ops.chunk import Chunk
 from surgery.ops.permute import Transpose
-from surgery.sinks.base import Output
+from surgery.sinks.base import Output, blank
 from surgery.sinks.target import resolve
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import ByteRange, Computed, Held, Stored
@@ -208,7 +208,7 @@ WRITE = """
 import os, sys
 from pathlib import Path
 from surgery.engine.execute import write_targets
-from surgery.sinks.base import Output
+from surgery.sinks.base import Output, blank
 from surgery.sinks.target import resolve
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import ByteRange, Stored, Computed
@@ -322,7 +322,7 @@ def computed(expr):
     return expr
 made = Subject({key: Entry(computed(entry.expr)) for key, entry in subject(size // (40 << 20)).entries.items()})
 target_ = resolve(Output(target), Path())
-planned = cost.cost_of_layouts([target_.sink.layout(made, target_.request, cost.blank)])
+planned = cost.cost_of_layouts([target_.sink.layout(made, target_.request, blank)])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 write(made)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, planned.peak >> 20)

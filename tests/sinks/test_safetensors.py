@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from surgery.diagnostics import SurgeryError
 from surgery.formats.contents import Rest
 from surgery.sinks import safetensors
+from surgery.sinks.base import Request
 
 UNKNOWN = {"complex128", "complex32"}
 
@@ -121,3 +122,15 @@ def test_one_shard_has_the_usual_name_and_no_index(options, held, write, make, s
     path = write(held(tensors), **options)
     assert [p.name for p in path.iterdir()] == ["model.safetensors"]
     same(load_file(path / "model.safetensors"), tensors)
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(200, False), (600, True)])
+def test_a_header_that_is_too_long_is_known_from_the_plan(held, monkeypatch, limit, fits):
+    monkeypatch.setattr(safetensors, "_HEADER_LIMIT", limit)
+    subject = held({f"w{n}": torch.ones(2) for n in range(4)})
+    sink = safetensors.SafetensorsSink()
+    if fits:
+        assert sink.check(subject, Request()) == ()
+        return
+    with pytest.raises(SurgeryError, match="too many tensors"):
+        sink.check(subject, Request())

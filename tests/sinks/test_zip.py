@@ -4,8 +4,7 @@ import zipfile
 import pytest
 import torch
 
-from surgery.engine.cost import blank
-from surgery.sinks.base import Request
+from surgery.sinks.base import Request, blank
 from surgery.sinks.pickles.zip import Member, directory, local_header
 from surgery.sinks.torch import TorchSink
 from surgery.tensors.dtype import DTYPES
