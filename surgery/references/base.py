@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 from surgery.diagnostics import Span, SurgeryError, fail
 
-__all__ = ["Found", "Reference", "Words", "bad_reference"]
+__all__ = ["Found", "Reference", "Words", "bad_reference", "inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +120,20 @@ class Reference:
 def bad_reference(words: Words, example: str) -> SurgeryError:
     """The error about parts that name no recipe."""
     return fail("reference", f"`{words.text}` names no recipe", words.span, (f"such as `{example}`",))
+
+
+def inside(path: str, text: str, whole: str, span: Span | None) -> str:
+    """A path inside a repository or a package, without dots.
+
+    Args:
+        path: with slashes.
+        text: what somebody wrote, for the error.
+        whole: what it may not lead out of, in words.
+
+    Raises:
+        SurgeryError: ``reference``: it leads out.
+    """
+    normal = posixpath.normpath(path)
+    if normal.startswith(("/", "..")) or "\\" in normal:
+        raise fail("reference", f"`{text}` leads out of {whole}", span)
+    return normal

@@ -12,11 +12,13 @@ from urllib.parse import unquote, urlsplit
 from surgery.diagnostics import Span, fail
 from surgery.permissions import include_permission
 from surgery.references import REFERENCES
-from surgery.references.base import Found, Reference, Words, bad_reference
+from surgery.references.base import Found, Reference, Words, bad_reference, inside
 from surgery.references.repository import commit_of, is_commit, is_kept, recipes_at
 from surgery.suggest import did_you_mean
 
 __all__ = ["GitReference"]
+
+_WHOLE = "the repository"
 
 
 @REFERENCES.register("git+https")
@@ -39,7 +41,7 @@ class GitReference(Reference):
     def parse(cls, words: Words) -> Self:
         if not words.path:
             raise bad_reference(words, cls.example)
-        return cls(cls.address_of(words), _inside(words.path, words.text, words.span), _revision(words))
+        return cls(cls.address_of(words), inside(words.path, words.text, _WHOLE, words.span), _revision(words))
 
     @classmethod
     def address_of(cls, words: Words) -> str:
@@ -59,7 +61,7 @@ class GitReference(Reference):
 
     def beside(self, path: str, span: Span | None) -> GitReference:
         joined = posixpath.join(posixpath.dirname(self.path), path)
-        return replace(self, path=_inside(joined, path, span))
+        return replace(self, path=inside(joined, path, _WHOLE, span))
 
     def commit(self, span: Span | None) -> str | None:
         return commit_of(self.address, self.revision, span)[0]
@@ -136,10 +138,3 @@ def _revision(words: Words) -> str | None:
         note = "a tag, a branch, or a commit of 40 digits"
         raise fail("reference", f"`{revision}` is no revision", words.span, (note,))
     return revision
-
-
-def _inside(path: str, text: str, span: Span | None) -> str:
-    normal = posixpath.normpath(path)
-    if normal.startswith(("/", "..")) or "\\" in normal:
-        raise fail("reference", f"`{text}` leads out of the repository", span)
-    return normal

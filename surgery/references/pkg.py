@@ -21,13 +21,14 @@ from typing import ClassVar, Self
 from surgery.diagnostics import Span, SurgeryError, fail
 from surgery.formats.file import open_file
 from surgery.references import REFERENCES
-from surgery.references.base import Found, Reference, Words, bad_reference
+from surgery.references.base import Found, Reference, Words, bad_reference, inside
 from surgery.suggest import did_you_mean
 
 __all__ = ["GROUP", "PackageReference", "offered"]
 
 #: the group of entry points with which packages offer recipes
 GROUP = "surgery.recipes"
+_WHOLE = "the recipes of its package"
 
 
 @REFERENCES.register("pkg")
@@ -45,11 +46,11 @@ class PackageReference(Reference):
         package, slash, path = words.location.partition("/")
         if not slash or words.path or words.revision:
             raise bad_reference(words, cls.example)
-        return cls(package, _inside(path, words.text, words.span))
+        return cls(package, inside(path, words.text, _WHOLE, words.span))
 
     def beside(self, path: str, span: Span | None) -> PackageReference:
         joined = posixpath.join(posixpath.dirname(self.path), path)
-        return PackageReference(self.package, _inside(joined, path, span))
+        return PackageReference(self.package, inside(joined, path, _WHOLE, span))
 
     def find(self, span: Span | None) -> Found:
         directory = offered().get(self.package)
@@ -83,11 +84,3 @@ def _directory(module: str) -> Path | None:
         return None
     places = [Path(place, *inner) for place in (spec and spec.submodule_search_locations) or ()]
     return next((place for place in places if place.is_dir()), None)
-
-
-def _inside(path: str, text: str, span: Span | None) -> str:
-    """A path inside the package's directory of recipes."""
-    normal = posixpath.normpath(path)
-    if normal.startswith(("/", "..")) or "\\" in normal:
-        raise fail("reference", f"`{text}` leads out of the recipes of its package", span)
-    return normal

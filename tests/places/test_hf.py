@@ -23,10 +23,21 @@ if "IMPATIENT" in os.environ:
 from surgery.diagnostics import SurgeryError
 from surgery.places import Place
 from surgery.planning.context import Context
+from surgery.references.parse import parse_reference
 from surgery.sources import SOURCES
 answers = []
 for address, allow in json.loads(sys.argv[1]):
     try:
+        if address.startswith("hf:") and not address.startswith("hf://"):
+            reference = parse_reference(address)
+            needed = reference.permission()
+            if needed and needed not in allow:
+                answers.append([needed])
+                continue
+            found = reference.find(None)
+            text, name = found.content.decode(), str(found.reference)
+            answers.append([text, name, found.commit, found.is_moving, found.is_foreign])
+            continue
         subject = SOURCES["checkpoint"](Place(address)).open(Context(allow=frozenset(allow)))
         answers.append(sorted(subject.entries))
     except SurgeryError as error:
@@ -114,6 +125,7 @@ def hub(tmp_path):
         "page.safetensors": b"<!doctype html><p>no",
         "unet/model.safetensors": (tmp_path / "one").read_bytes(),
         "unet/config.json": b"{}",
+        "recipes/clean.yaml": b"steps: []",
         "text/model.safetensors.index.json": json.dumps(standard).encode(),
         "text/model-00001-of-00002.safetensors": (tmp_path / "one").read_bytes(),
         "text/model-00002-of-00002.safetensors": (tmp_path / "two").read_bytes(),
@@ -256,3 +268,22 @@ def test_a_hub_that_is_not_there(hub):
     (answer,) = hub(("hf://org/repo/one.safetensors", ["network"]), HF_ENDPOINT="http://127.0.0.1:9", IMPATIENT="1")
     assert answer[0] == "download"
     assert "cannot be reached" in answer[1]
+
+
+def test_recipes(hub):
+    """Recipes lie beside the weights that they are for; those of a commit that is here need no network."""
+    reference = "hf:org/repo/recipes/clean.yaml"
+    pinned = f"{reference}@{COMMIT}"
+    network = ["network"]
+    answers = hub((pinned, []), (f"{reference}@v1", network), (reference, network), (pinned, []), (reference, []))
+    found = ["steps: []", pinned, COMMIT]
+    assert answers == [
+        ["network"],
+        [*found, True, True],
+        [*found, True, True],
+        [*found, False, True],
+        ["network"],
+    ]
+    (answer,) = hub(("hf:org/repo/recipes/claen.yaml", network))
+    assert answer[0] == "download"
+    assert "did you mean `clean.yaml`?" in answer

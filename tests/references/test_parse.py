@@ -27,6 +27,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         "git+http://127.0.0.1:8000/recipes//clean.yaml",
         "git+http://localhost/recipes//clean.yaml",
         "git+file:///srv/recipes//a/clean.yaml@main",
+        "hf:org/repo/clean.yaml",
+        "hf:org/repo/a/clean.yaml@refs/pr/1",
     ],
 )
 def test_what_is_read_is_what_was_written(text):
@@ -63,6 +65,9 @@ def test_every_kind_has_an_example_that_is_one(kind):
         ("git+file://srv/recipes//a.yaml", "names no recipe"),
         ("git+ssh://git@example.org/repo//a.yaml", "there are no references of the kind `git+ssh:`"),
         ("ext::sh -c x", "there are no references of the kind `ext:`"),
+        ("hf:org/clean.yaml", "names no recipe"),
+        ("hf:org/repo//clean.yaml", "names no recipe"),
+        ("hf:org/repo/../../clean.yaml", "leads out of the repository"),
         ("builtin:", "is no reference"),
         ("builtin:a//b", "names no recipe"),
         ("pkg:one", "names no recipe"),
