@@ -18,10 +18,12 @@ from typing import Any
 
 import click
 
+from surgery.api import load
 from surgery.codes import all_codes, page
 from surgery.document.quotes import quote
 from surgery.fields import Field, Kind, either, fields_of, list_of, mapping_of, one_of, rules, selection
 from surgery.fields.selected import by_selector
+from surgery.library import shipped
 from surgery.limits import NAMES, about, shown_limit
 from surgery.ops import OPS
 from surgery.ops.base import Op
@@ -276,6 +278,27 @@ def _most(name: str) -> str:
     return f", {most} at most" if most else ""
 
 
+def _library() -> str:
+    introduction = """What ships with surgery: `surgery list recipes` lists it, `surgery show NAME` says what a recipe
+wants, `surgery run NAME -p …` runs it, and `surgery copy NAME` prints it, to be changed. Parameters in bold must be
+given; others have defaults, or stand in a file beside the weights.
+
+Each recipe has its proof in it: `surgery test NAME --allow import:…` makes a small model of the one library, converts
+it, and compares what both compute ([how](../how-to/test-a-recipe.md)). `surgery test recipes/` does so for all. See also
+[convert between implementations](../how-to/between-implementations.md)."""
+    families: dict[str, list[str]] = {}
+    for name, path in shipped().items():
+        recipe = load(path)
+        given = ", ".join(f"**{param}**" if found.required else param for param, found in recipe.params.items())
+        row = f"| [`{name}`](../../recipes/{name}.yaml) | {_cell(recipe.description)} | {given} |"
+        families.setdefault(name.rpartition("/")[0], []).append(row)
+    head = "| recipe | | parameters |\n| --- | --- | --- |"
+    sections = []
+    for family, rows in sorted(families.items(), key=lambda item: (item[0] == "", item[0])):
+        sections += [f"## {family or 'for any model'}", "\n".join([head, *rows])]
+    return _page("Shipped recipes", introduction, sections)
+
+
 #: file name -> what writes its content
 PAGES: dict[str, Callable[[], str]] = {
     "steps.md": _steps,
@@ -284,6 +307,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "outputs.md": _outputs,
     "errors.md": _errors,
     "cli.md": _commands,
+    "library.md": _library,
     "limits.md": _limits,
     "../recipe.schema.json": schema_text,
 }
