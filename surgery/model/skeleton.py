@@ -142,5 +142,8 @@ def copied(module: nn.Module, replacements: Mapping[Any, Any]) -> nn.Module:
     except Exception as error:
         message = f"the model cannot be copied: {type(error).__name__}: {error}"
         raise fail(
-            "unfit-model", message, notes=("surgery works on a copy: see `copy.deepcopy`",), cause=error
+            "unfit-model",
+            message,
+            notes=("surgery works on a copy: see `copy.deepcopy`", "steps on tensors take `state_dict=` instead"),
+            cause=error,
         ) from error

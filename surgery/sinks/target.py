@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.diagnostics import SurgeryError, escape, fail
 from surgery.files.checks import check_directory, check_file, follow
 from surgery.formats.additions import PREFIX
+from surgery.formats.following import following
 from surgery.formats.nodes import tensor_like
 from surgery.planning.foreign import refuse_outside
 from surgery.sinks import SINKS
@@ -19,6 +20,7 @@ from surgery.sinks.base import Output, Request, Sink
 from surgery.suggest import did_you_mean
 from surgery.tensors.expr import Held, Unread
 from surgery.tensors.spec import parse_bytes
+from surgery.wording import listed
 
 if TYPE_CHECKING:
     from surgery.planning.context import Context
@@ -173,6 +175,7 @@ def check_output(output: Output, subject: Subject, context: Context) -> Target:
 def check_target(target: Target, subject: Subject, context: Context) -> None:
     """Whether `subject` can be written to a target; as `check_output`."""
     _check_bytes(subject, target)
+    _check_beyond(subject, target)
     context.remarks.extend(target.sink.check(subject, target.request))
     try:
         _check_place(target)
@@ -206,8 +209,29 @@ def _check_bytes(subject: Subject, target: Target) -> None:
         on_meta = str(getattr(held, "device", "")) == "meta"
         if on_meta or entry.spec.dtype.kind == "opaque":
             what = "is on the meta device, and has no data" if on_meta else f"is {entry.spec.dtype}"
-            note = "only tensors whose elements stand one after the other are written"
-            raise fail("not-in-this-format", f"`{escape(key)}` {what}", target.request.span, (note,))
+            notes = ["only tensors whose elements stand one after the other are written"]
+            if entry.spec.dtype.name.startswith("DTensor"):
+                notes.append(
+                    "`tensor.full_tensor()` gathers it; `torch.distributed.checkpoint` saves a directory to read"
+                )
+            raise fail("not-in-this-format", f"`{escape(key)}` {what}", target.request.span, notes)
+
+
+def _check_beyond(subject: Subject, target: Target) -> None:
+    """Whether the state dict of a model is its parameters and buffers, and what a file held for its modules."""
+    if subject.skeleton is None or target.format == "module":
+        return
+    from surgery.model.beyond import beyond
+
+    rest = following(subject)
+    lost = [key for key in beyond(subject.skeleton) if rest is None or key not in rest.extra]
+    if lost:
+        message = f"the state dict of the model also has {listed(lost, 3)}, held by no parameter or buffer"
+        notes = (
+            "`format: module` writes the model as a whole",
+            "a file of `torch.save(model.state_dict(), …)` can be a source: `{checkpoint: …}`",
+        )
+        raise fail("not-in-this-format", message, target.request.span, notes)
 
 
 def check_outputs(outputs: Iterable[Output], subject: Subject, context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import Span, SurgeryError
 from surgery.document import MapNode, Node, Scalar
@@ -16,6 +16,9 @@ from surgery.steps.base import Step
 from surgery.suggest import did_you_mean
 from surgery.tensors.subject import Subject
 from surgery.wording import listed
+
+if TYPE_CHECKING:
+    from surgery.model.skeleton import Skeleton
 
 __all__ = ["PlacedStep", "apply_steps", "step_schema", "steps"]
 
@@ -125,7 +128,9 @@ def apply_steps(placed: tuple[PlacedStep, ...], subject: Subject, context: Conte
         if one.step.needs_model and subject.skeleton is None:
             _needs_model(one, context)
         try:
-            subject = one.step.apply(subject, context)
+            before, subject = subject, one.step.apply(subject, context)
+            if before.skeleton is not None and subject.skeleton is None:
+                _remark_beyond(before.skeleton, context)
         except SurgeryError as error:
             # steps inside a step have reported to the same context already; what has no place of its own is the step's
             new = [d for d in error.diagnostics if d not in context.diagnostics]
@@ -133,6 +138,15 @@ def apply_steps(placed: tuple[PlacedStep, ...], subject: Subject, context: Conte
         context.raise_errors()
     context.here = outer
     return subject
+
+
+def _remark_beyond(skeleton: Skeleton, context: Context) -> None:
+    """Say what a state dict of a model leaves behind, where it is made of its parameters and buffers alone."""
+    from surgery.model.beyond import beyond
+
+    lost = beyond(skeleton)
+    if lost:
+        context.remarks.append(f"held by no parameter or buffer, and left behind with the model: {listed(lost, 3)}")
 
 
 def _needs_model(one: PlacedStep, context: Context) -> None:
