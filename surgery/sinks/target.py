@@ -209,12 +209,12 @@ def _check_bytes(subject: Subject, target: Target) -> None:
         on_meta = str(getattr(held, "device", "")) == "meta"
         if on_meta or entry.spec.dtype.kind == "opaque":
             what = "is on the meta device, and has no data" if on_meta else f"is {entry.spec.dtype}"
-            notes = ["only tensors whose elements stand one after the other are written"]
+            note = "only tensors whose elements stand one after the other are written"
             if entry.spec.dtype.name.startswith("DTensor"):
-                notes.append(
-                    "`tensor.full_tensor()` gathers it; `torch.distributed.checkpoint` saves a directory to read"
+                note = (
+                    "`tensor.full_tensor()` gathers it; a directory of `torch.distributed.checkpoint` can be a source"
                 )
-            raise fail("not-in-this-format", f"`{escape(key)}` {what}", target.request.span, notes)
+            raise fail("not-in-this-format", f"`{escape(key)}` {what}", target.request.span, (note,))
 
 
 def _check_beyond(subject: Subject, target: Target) -> None:
