@@ -22,7 +22,7 @@ from surgery.planning.context import Context
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import Initial, TensorExpr
 from surgery.tensors.spec import Spec
-from surgery.tensors.subject import Entry, Touch
+from surgery.tensors.subject import Entry, Origin, Touch
 
 __all__ = ["NewLayer", "OldLayer", "extended", "new_layer"]
 
@@ -109,12 +109,18 @@ def new_layer(rule: Rule, old: OldLayer, context: Context, *, step: str = "repla
         trained = old.trained(slot.key) if slot.kind == "parameter" and slot.tensor.requires_grad else None
         if slot.kind == "parameter" and not slot.tensor.requires_grad:
             trained = False
-        new[slot.key] = Entry(expr, (), (touch,), slot.kind, trained, old.device)
+        new[slot.key] = Entry(expr, (), (touch,), slot.kind, trained, old.device, _replaced(old, slot.name))
     kept = {owned[id(slot.tensor)] for slot in slots if id(slot.tensor) in owned}
     if rule.right.carry is not None:
         fitted = carry(rule, old.path, old.entries, new)
         new, kept = {**new, **fitted.entries}, kept | fitted.used
     return NewLayer(module, new, frozenset(kept))
+
+
+def _replaced(old: OldLayer, name: str) -> tuple[Origin, ...]:
+    """The source tensors of the old layer, those of the name first."""
+    entries = sorted(old.entries.items(), key=lambda item: item[0].rpartition(".")[2] != name)
+    return tuple(origin for _, entry in entries for origin in entry.origins or entry.replaces)
 
 
 def extended(module: nn.Module) -> type[nn.Module] | None:

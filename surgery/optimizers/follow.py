@@ -9,6 +9,7 @@ from typing import Any
 from surgery.formats.contents import Rest
 from surgery.formats.editing import with_node
 from surgery.formats.nodes import children, is_optimizer
+from surgery.optimizers.flat import flat_optimizer, is_flat, nested_optimizer
 from surgery.optimizers.following import Following
 from surgery.optimizers.numbering import readings
 from surgery.optimizers.owners import owner_of
@@ -52,7 +53,8 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
         return subject
     others = other_models(rest)
     changed = rest.tree
-    for path, optimizer in _optimizers(rest.tree, rest.entry):
+    for path, node in _optimizers(rest.tree, rest.entry):
+        optimizer = nested_optimizer(node) if is_flat(node) else node
         if not (moved or _names_parameters(optimizer)):
             continue
         rivals = [entry for entry, other in others.items() if any(True for _ in readings(optimizer, other))]
@@ -66,7 +68,8 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
             if len(outcomes) != 1:
                 _report(path, optimizer, before, context)
                 continue
-            changed = with_node(changed, path, outcomes[0].result())
+            result = outcomes[0].result()
+            changed = with_node(changed, path, flat_optimizer(result) if is_flat(node) else result)
             context.remarks.append(outcomes[0].remark(".".join(path)))
     return subject.replace(rest=dataclasses.replace(rest, tree=changed))
 
@@ -92,7 +95,7 @@ def _optimizers(tree: Any, entry: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if is_optimizer(node) and _is_whole(node):
+        if (is_optimizer(node) and _is_whole(node)) or is_flat(node):
             yield path, node
         elif path != entry and len(path) < _DEEPEST and isinstance(node, Mapping | list | tuple):
             waiting.extend([((*path, name), child) for name, child in children(node)][::-1])

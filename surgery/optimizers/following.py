@@ -39,6 +39,8 @@ class Following:
             for index, group in enumerate(optimizer["param_groups"])
             for number in group["params"]
         }
+        #: the groups of the parameters by their keys before, and by those of the result
+        self._near = self._group_of | {one.key: self._group_of[one.old] for one in after if one.old in self._group_of}
         self.members: list[list[Member]] = [[] for _ in optimizer["param_groups"]]
         previous = 0
         for one in after:
@@ -56,17 +58,17 @@ class Following:
 
     def _group(self, one: Survivor, previous: int) -> int:
         """The group of a parameter: its own, that of what it was made of, or that of its layer."""
-        for name in (one.old, *one.related):
+        for name in (one.old, *one.related, *one.replaced):
             if name in self._group_of:
                 return self._group_of[name]
         *layer, leaf = one.key.split(".")
         while layer:
             inside = f".{'.'.join(layer)}."
-            near = [name for name in self._group_of if inside in f".{name}"]
+            near = [name for name in self._near if inside in f".{name}"]
             # weights and biases may be in groups of their own
             alike = [name for name in near if name.rpartition(".")[2] == leaf]
             if near:
-                return self._group_of[(alike or near)[0]]
+                return self._near[(alike or near)[0]]
             layer.pop()
         return previous
 

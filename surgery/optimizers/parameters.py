@@ -24,11 +24,13 @@ class Survivor:
         key: its key.
         old: the parameter of the checkpoint whose values it still has; None where it is new or computed.
         related: parameters of the checkpoint that went into it.
+        replaced: parameters of the checkpoint in whose place it stands; those of its own name first.
     """
 
     key: str
     old: str | None
     related: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 def parameters_before(rest: Rest, subject: Subject) -> dict[str, Spec]:
@@ -62,8 +64,13 @@ def survivors(rest: Rest, subject: Subject, before: Mapping[str, Spec]) -> list[
 
 
 def _survivor(key: str, entry: Entry, rest: Rest, before: Mapping[str, Spec]) -> Survivor:
-    related = tuple(o.key for o in entry.origins if o == Origin(rest.source, o.key) and o.key in before)
+    related = _known(entry.origins, rest, before)
     # a cast keeps the parameter what it is; the state is cast to it when torch loads it
     computed = any(touch.computes and touch.step != "cast" for touch in entry.trail)
     whole = len(related) == len(entry.origins) == 1 and not computed and entry.spec.shape == before[related[0]].shape
-    return Survivor(key, related[0] if whole else None, related)
+    return Survivor(key, related[0] if whole else None, related, _known(entry.replaces, rest, before))
+
+
+def _known(origins: tuple[Origin, ...], rest: Rest, before: Mapping[str, Spec]) -> tuple[str, ...]:
+    """Those that are parameters of this checkpoint, by key."""
+    return tuple(o.key for o in origins if o == Origin(rest.source, o.key) and o.key in before)

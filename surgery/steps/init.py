@@ -68,4 +68,5 @@ class Init(Step):
             "init", f"{key}: new values" + (f", those of {first}" if first != key else ""), context.here, True
         )
         context.drop(entry, touch)
-        return Entry(expr, (), (touch,), entry.kind, entry.requires_grad, entry.device)
+        replaces = entry.origins or entry.replaces
+        return Entry(expr, (), (touch,), entry.kind, entry.requires_grad, entry.device, replaces)

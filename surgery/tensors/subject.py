@@ -51,6 +51,7 @@ class Entry:
         kind: ``parameter`` or ``buffer``, where known.
         requires_grad: whether a parameter is trained; None where that is unknown.
         device: where a ``device_map`` puts it; None means the CPU, and ``disk`` that it is brought in when it is used.
+        replaces: of a new tensor, the source tensors in whose place it stands; those of its own name first.
     """
 
     expr: TensorExpr
@@ -59,6 +60,7 @@ class Entry:
     kind: str | None = None
     requires_grad: bool | None = None
     device: str | None = None
+    replaces: tuple[Origin, ...] = ()
 
     @property
     def spec(self) -> Spec:
@@ -70,7 +72,8 @@ class Entry:
         if "expr" in changes:
             touch = dataclasses.replace(touch, inputs=(self.spec,), spec=changes["expr"].spec)
         # a rename touches every tensor that there is, and `dataclasses.replace` alone would take most of its time
-        entry = Entry(self.expr, self.origins, (*self.trail, touch), self.kind, self.requires_grad, self.device)
+        trail = (*self.trail, touch)
+        entry = Entry(self.expr, self.origins, trail, self.kind, self.requires_grad, self.device, self.replaces)
         return dataclasses.replace(entry, **changes) if changes else entry
 
 

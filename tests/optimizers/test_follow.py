@@ -142,6 +142,34 @@ def test_names_in_the_optimizer_are_renamed(tmp_path: Path) -> None:
     assert same(saved["optimizer"]["state"]["stem.weight"].values(), state["0.weight"].values())
 
 
+def test_flat_optimizers_are_followed_by_name(tmp_path: Path) -> None:
+    """As torchtitan saves them; and torch takes the result."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_optimizer_state_dict
+
+    flat = StateDictOptions(flatten_optimizer_state_dict=True)
+    model = net()
+    groups = [{"params": model[:-1].parameters()}, {"params": model[-1].parameters(), "lr": 0.5}]
+    optimizer = SGD(groups, lr=0.1, momentum=0.9)
+    step(model, optimizer)
+    state, saved = get_state_dict(model, optimizer, options=flat)
+    torch.save({"model": state, "optimizer": saved}, tmp_path / "in.pt")
+    steps = [{"rename": "0 -> stem, 4 -> head"}, {"replace_layer": "head -> Linear(16, 5)"}]
+    after, plan = convert(steps, tmp_path / "in.pt")
+    assert plan.remarks[-1].startswith(
+        "optimizer: 4 parameters keep their state, that of 2 goes; new in it: head.weight"
+    )
+    kept = after["optimizer"]
+    assert torch.equal(kept["state.stem.weight.momentum_buffer"], saved["state.0.weight.momentum_buffer"])
+    assert (kept["param_groups.head.bias.lr"], kept["param_groups.stem.bias.lr"]) == (0.5, 0.1)
+    assert not [key for key in kept if key.startswith(("state.head", "state.0", "param_groups.0", "param_groups.4"))]
+    new = nn.Sequential()
+    for name, layer in zip(("stem", "1", "act", "flat", "head"), net(head=5), strict=True):
+        new.add_module(name, layer)
+    fresh = SGD([{"params": new[:-1].parameters()}, {"params": new[-1].parameters(), "lr": 0.5}], lr=0.1, momentum=0.9)
+    set_optimizer_state_dict(new, fresh, kept, options=flat)
+    assert torch.equal(fresh.state[new.stem.weight]["momentum_buffer"], saved["state.0.weight.momentum_buffer"])
+
+
 def test_group_options_stay_with_their_group(tmp_path: Path) -> None:
     trained(OPTIMIZERS["head apart"], tmp_path / "in.pt")
     saved, _ = convert([{"replace_layer": "4 -> Sequential(Dropout(0.2), Linear(16, 5))"}], tmp_path / "in.pt")
@@ -149,6 +177,21 @@ def test_group_options_stay_with_their_group(tmp_path: Path) -> None:
     assert (first["lr"], first["params"]) == (0.1, [0, 1, 2, 3])
     assert (second["lr"], second["params"]) == (0.5, [4, 5])
     assert sorted(saved["optimizer"]["state"]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"rename": "0 -> stem, 4 -> head"}, {"replace_layer": "head -> Linear(16, 5)"}],
+        [{"replace_layer": "4 -> Linear(16, 5)"}, {"rename": "0 -> stem, 4 -> head"}],
+        [{"rename": "0 -> stem, 4 -> head"}, {"init": "head.weight -> zeros_"}],
+    ],
+)
+def test_a_new_layer_joins_the_group_of_the_old_one_under_another_name(steps: list[Any], tmp_path: Path) -> None:
+    trained(OPTIMIZERS["head apart"], tmp_path / "in.pt")
+    saved, _ = convert(steps, tmp_path / "in.pt")
+    first, second = saved["optimizer"]["param_groups"]
+    assert (first["params"], second["params"]) == ([0, 1, 2, 3], [4, 5])
 
 
 def test_a_same_shape_reorder_is_followed(tmp_path: Path) -> None:
