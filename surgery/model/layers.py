@@ -122,6 +122,9 @@ def _construct(
         raise
     except Exception as error:
         text = str(error).split("\n")[0]
+        if not isinstance(error, TypeError | ValueError):
+            # of the others the text alone may say little: that of a KeyError is the key
+            text = f"{type(error).__name__}: {text}"
         if isinstance(error, MemoryError) or "memory" in text:
             raise fail("too-large", f"`{call}` is too large to be allocated", span, cause=error) from error
         message = f"`{call.name}` does not take these arguments: {text}"

@@ -211,9 +211,7 @@ def _check_bytes(subject: Subject, target: Target) -> None:
             what = "is on the meta device, and has no data" if on_meta else f"is {entry.spec.dtype}"
             note = "only tensors whose elements stand one after the other are written"
             if entry.spec.dtype.name.startswith("DTensor"):
-                note = (
-                    "`tensor.full_tensor()` gathers it; a directory of `torch.distributed.checkpoint` can be a source"
-                )
+                note = "`full_tensor()` gathers it; a directory of `torch.distributed.checkpoint` can be a source"
             raise fail("not-in-this-format", f"`{escape(key)}` {what}", target.request.span, (note,))
 
 
