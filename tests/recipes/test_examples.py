@@ -1,4 +1,4 @@
-"""The shipped recipes on small checkpoints, from file to file, compared with the same done by hand."""
+"""Values that the tests in shipped recipes cannot compare, and what recipes refuse."""
 
 from __future__ import annotations
 
@@ -56,25 +56,6 @@ def test_depth_upscale(directory):
         before = layer if layer < 24 else layer - 16
         assert torch.equal(found[f"model.layers.{layer}.up.weight"], torch.full((2, 3), float(before)))
     assert torch.equal(found["model.embed_tokens.weight"], state["model.embed_tokens.weight"])
-
-
-def test_moco_to_resnet50(directory):
-    from torchvision.models import resnet50
-
-    model = resnet50(weights=None)
-    state = {f"module.encoder_q.{key}": tensor for key, tensor in model.state_dict().items()}
-    state |= {f"module.encoder_k.{key}": torch.zeros_like(t) for key, t in model.state_dict().items() if "fc" in key}
-    state["module.queue"] = torch.zeros(4, 8)
-    torch.save({"epoch": 200, "state_dict": state}, directory / "moco.pth")
-    result = surgery.run(
-        RECIPES / "moco_to_resnet50.yaml", checkpoint="moco.pth", num_classes=7, output=directory / "out.pth"
-    )
-    loaded = result.model.state_dict()
-    for key, tensor in model.state_dict().items():
-        if not key.startswith("fc."):
-            assert torch.equal(loaded[key], tensor), key
-    assert loaded["fc.weight"].shape == (7, 2048)
-    assert loaded["fc.weight"].abs().sum() > 0
 
 
 def test_a_failing_load_of_a_model_is_a_short_table(directory):
