@@ -12,8 +12,10 @@ from collections.abc import Hashable, Sequence
 
 from surgery.inversion.operations import VIEWS
 from surgery.ops.base import Op
+from surgery.ops.chunk import Chunk
 from surgery.ops.patterns import solve
 from surgery.ops.rearrange import Rearrange
+from surgery.ops.split import Split
 from surgery.tensors.expr import Computed, Initial, TensorExpr
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Origin, Subject
@@ -127,7 +129,10 @@ def _undoes(second: Op, first: Op, before: tuple[Spec, ...], between: tuple[Spec
 
 
 def _do_the_same(one: Op, other: Op, inputs: tuple[Spec, ...]) -> bool:
-    """Whether two views have one shape, or two patterns do the same, whichever of their sizes are given."""
+    """Whether two views have one shape, two operations part at the same places, or two patterns do the same."""
+    if isinstance(one, Chunk | Split) and isinstance(other, Chunk | Split):
+        sizes = next((len(op.sizes) for op in (one, other) if isinstance(op, Split)), 0)
+        return one.dim == other.dim and one.infer(inputs, sizes) == other.infer(inputs, sizes)
     if isinstance(one, VIEWS) and isinstance(other, VIEWS):
         return one.infer(inputs, 1) == other.infer(inputs, 1)
     if not isinstance(one, Rearrange) or not isinstance(other, Rearrange):

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.inversion.ground import Checkpoint, Ground, ground_of, own_ground
 from surgery.inversion.pieces import Piece
 from surgery.inversion.proof import proved
 from surgery.inversion.stage_inverse import stage_inverse
-from surgery.inversion.stages import Stage, Staging, lost_on_the_way, stages_of
+from surgery.inversion.stages import Stage, only_what_stays, stages_of
 from surgery.inversion.writing import beside, recipe_text, step_nodes
 from surgery.opening import open_sources
 from surgery.planning.context import Context
@@ -53,28 +53,15 @@ def invert_recipe(
     if ground is None:
         pieces, said, conditions = proved(recipe, partial=partial)
         return _written(recipe, pieces, said, conditions)
-    stages = _stages(recipe, ground, partial)
+    subject = open_sources(ground.bound, ground.context)
+    stages = stages_of(ground.bound.steps, recipe.steps, subject, ground.context, loads=ground.loads)
+    if partial:
+        stages = only_what_stays(stages)
     pieces, said = _inverted(recipe, ground, stages)
     inverse = _written(recipe, pieces, said)
     if stages:
         _check_whole(inverse, ground, stages)
     return inverse
-
-
-def _stages(recipe: Recipe, ground: Ground, partial: bool) -> list[Stage]:
-    def taken(among: set[str] | None) -> list[Stage]:
-        context = dataclasses.replace(ground.context, diagnostics=[], drops=[])
-        subject = open_sources(ground.bound, context)
-        staging = Staging(context, idle=among is not None)
-        return stages_of(ground.bound.steps, recipe.steps, subject, staging, among=among, loads=ground.loads)
-
-    stages = taken(None)
-    while partial and (lost := lost_on_the_way(stages)):
-        among = set(stages[0].before.entries) - lost
-        if not among:
-            raise fail("no-inverse", "none of the source's tensors reaches the result")
-        stages = taken(among)
-    return stages
 
 
 def _inverted(recipe: Recipe, ground: Ground, stages: Sequence[Stage]) -> tuple[list[Piece], list[Diagnostic]]:

@@ -54,10 +54,11 @@ def _leading(key: str) -> Iterable[tuple[str, ...]]:
     return (segments[:length] for length in range(1, len(segments) + 1))
 
 
-def moving(pairs: Mapping[str, str]) -> list[tuple[Path, Path]]:
+def moving(pairs: Mapping[str, str], *, least: int = 0) -> list[tuple[Path, Path]]:
     """Rules, as pairs of paths, that move each key to the one that it is mapped to: subtrees, indices put together.
 
-    They are as wide as the names allow; whether they take other keys too has to be seen.
+    They are as wide as the names allow, but name `least` segments on both sides; whether they take other keys too has
+    to be seen. What lies deeper comes first.
 
     >>> [f"{left} -> {right}" for left, right in moving({"f.0.w": "m.f.0.w", "f.1.w": "m.f.1.w"})]
     ['** -> m.**']
@@ -67,14 +68,14 @@ def moving(pairs: Mapping[str, str]) -> list[tuple[Path, Path]]:
     found: dict[tuple[Path, Path], None] = {}
     for old, new in pairs.items():
         left, right = old.split("."), new.split(".")
-        while left and right and left[-1] == right[-1]:
+        while min(len(left), len(right)) > least and left[-1] == right[-1]:
             left.pop()
             right.pop()
-        found[_general(left, right, old, new)] = None
-    return list(found)
+        found[_general(left, right)] = None
+    return sorted(found, key=lambda pair: -len(pair[0].segments))
 
 
-def _general(left: list[str], right: list[str], old: str, new: str) -> tuple[Path, Path]:
+def _general(left: list[str], right: list[str]) -> tuple[Path, Path]:
     """What differs of two keys as a rule, the indices that stand on both sides as captures."""
     if not left or not right:
         return path_of((*left, Deep())), path_of((*right, Deep()))

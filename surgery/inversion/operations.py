@@ -40,10 +40,12 @@ class Application:
     inputs: tuple[Spec, ...]
     outputs: tuple[Spec, ...]
 
-    @property
-    def inverse(self) -> Op | None:
-        """The operation that makes the inputs of the outputs again."""
-        return self.operation.inverse(self.inputs, self.outputs)
+    def inverse(self, *, counting: bool = False) -> Op | None:
+        """The operation that makes the inputs of the outputs again; with `counting` one that says how many they are."""
+        found = self.operation.inverse(self.inputs, self.outputs)
+        if counting and isinstance(found, Chunk):
+            return Split(tuple(spec.shape[found.dim] for spec in self.inputs), dim=found.dim)
+        return found
 
 
 def applications(expr: TensorExpr, length: int) -> Iterator[Application]:

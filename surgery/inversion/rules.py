@@ -9,25 +9,20 @@ from typing import Any
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
 from surgery.inversion.arithmetic import divisors
 from surgery.inversion.comments import comments_of
+from surgery.inversion.computed import computing_drafts
 from surgery.inversion.drafts import Draft
 from surgery.inversion.identity import name_of
 from surgery.inversion.judging import Wanted
-from surgery.inversion.mirror import Mirrored, OneWay, mirrored
-from surgery.inversion.operations import Application, applications, inverse_anywhere, together, why_none, written
+from surgery.inversion.mirror import OneWay, mirrored
 from surgery.inversion.pieces import Line, Piece, rules_value
 from surgery.inversion.sharpen import explicit, sharpened
 from surgery.inversion.stages import Stage
-from surgery.inversion.telling import told_apart
-from surgery.lang.expression import Call, Name
 from surgery.lang.pattern import Pattern
 from surgery.lang.rule import Rule
 from surgery.lang.selector import included_paths
 from surgery.lang.template import Hole
-from surgery.ops.base import Op
 from surgery.planning.assign import selectors_of
-from surgery.planning.pipeline import bind_pipeline
 from surgery.tensors.expr import TensorExpr
-from surgery.tensors.spec import Spec
 from surgery.wording import listed
 
 __all__ = ["rule_pieces"]
@@ -124,7 +119,7 @@ def _drafts(rules: _Rules, number: int) -> Iterator[Draft | Diagnostic]:
     if moves:
         yield Draft(number, mirror, optional=rule.optional)
     else:
-        yield from _computing(rules, number, mirror, made)
+        yield from computing_drafts(number, rule, bound, mirror, made)
 
 
 def _remainders(rule: Rule, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -138,60 +133,6 @@ def _remainders(rule: Rule, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
         if len(rests) == 1:
             found[name] = (divisor, rests.pop())
     return found
-
-
-def _computing(
-    rules: _Rules, number: int, mirror: Mirrored, made: Mapping[str, TensorExpr]
-) -> Iterator[Draft | Diagnostic]:
-    """The rules that take back a rule with operations: one, or one for each shape that needs its own."""
-    rule, bound = rules.open[number], rules.bound[number]
-    calls: Sequence[Call | Name] = rule.right.operations
-    pipeline = bind_pipeline(bound, bound.right.operations)
-    if not made:
-        inverses = [inverse_anywhere(op) for op, _ in pipeline.operations]
-        if all(inverses):
-            via = _via(
-                [
-                    (inverse, op, call, ())
-                    for inverse, (op, _), call in zip(inverses, pipeline.operations, calls, strict=True)
-                    if inverse
-                ]
-            )
-            yield Draft(number, mirror, via, optional=True)
-        return
-    chains: dict[tuple[Op, ...], list[str]] = {}
-    uses: dict[int, list[Application]] = {}
-    for key, expr in made.items():
-        found = list(applications(expr, len(calls)))
-        chain: list[Op] = []
-        for place, ((op, span), call) in enumerate(zip(pipeline.operations, calls, strict=True)):
-            here = [one for one in found if one.place == place]
-            inverses = list(dict.fromkeys(one.inverse for one in here))
-            if len(inverses) != 1 or inverses[0] is None:
-                message = why_none(op, call) if None in inverses else f"`{op}` is undone in several ways for one result"
-                yield Diagnostic("no-inverse", message, span, (f"for `{key}`",))
-                return
-            uses.setdefault(place, []).extend(here)
-            chain.append(inverses[0])
-        chains.setdefault(tuple(chain), []).append(key)
-    columns = [together([chain[place] for chain in chains]) for place in range(len(calls))]
-    if all(columns):
-        chains = {tuple(op for op in columns if op): list(made)}
-    conditions = told_apart([[made[key].spec for key in keys] for keys in chains.values()])
-    if conditions is None:
-        message = f"this is undone in {len(chains)} ways, and no shape tells which"
-        yield Diagnostic("no-inverse", message, rule.span, (f"`{next(iter(made))}` is the first",))
-        return
-    for chain_, condition in zip(chains, conditions, strict=True):
-        steps = []
-        for place, (inverse, (op, _), call) in enumerate(zip(chain_, pipeline.operations, calls, strict=True)):
-            shapes = [one.outputs[0] for one in uses[place] if len(chains) == 1 or one.inverse == inverse]
-            steps.append((inverse, op, call, shapes))
-        yield Draft(number, mirror.narrowed(condition=condition), _via(steps), rule.optional)
-
-
-def _via(steps: Sequence[tuple[Op, Op, Call | Name, Sequence[Spec]]]) -> str:
-    return " | ".join(written(inverse, op, call, specs) for inverse, op, call, specs in reversed(steps))
 
 
 def _unwritable(stage: Stage, error: SurgeryError) -> Diagnostic:

@@ -13,7 +13,7 @@ from surgery.inversion.judging import Wanted, idle_exceptions, matches_of, wrong
 from surgery.inversion.keys import covering, moving, path_of
 from surgery.inversion.mirror import Mirrored
 from surgery.lang.expression import Comparison, Const, Expression, ListOf, Name
-from surgery.lang.path import Capture, Path, Segment
+from surgery.lang.path import Capture, Group, Literal, Path, Segment
 from surgery.lang.template import Hole, TargetSegment, Template
 
 __all__ = ["explicit", "sharpened"]
@@ -38,7 +38,9 @@ def sharpened(
         _within_bounds,
         _in_order,
         _with_exceptions,
+        _one_by_one,
         _spelled_out,
+        _spelled_out_further,
         _key_by_key,
         _by_name,
     ):
@@ -161,11 +163,56 @@ def _with_exceptions(
     return found
 
 
+def _one_by_one(drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], values: Mapping[str, Any]) -> list[Draft]:
+    """A rule for each alternative, the longest first, where one of them is the beginning of another."""
+    numbers = {wanted[key].owner for key in wrong}
+    found: list[Draft] = []
+    for draft in drafts:
+        parted = list(_alternatives(draft)) if draft.number in numbers else []
+        found += parted or [draft]
+    return found
+
+
+def _alternatives(draft: Draft) -> Iterator[Draft]:
+    """The rules for the alternatives of the first pair of groups that are whole segments."""
+    if len(draft.mirrored.paths) != 1 or len(draft.mirrored.templates) != 1:
+        return
+    path, template = draft.mirrored.paths[0], draft.mirrored.templates[0]
+    left = [(n, s.parts[0]) for n, s in enumerate(path.segments) if isinstance(s.parts[0], Group)]
+    right = [(n, s.parts[0]) for n, s in enumerate(template.segments) if isinstance(s.parts[0], Group)]
+    if len(left) != 1 or len(right) != 1 or any(len(s.parts) > 1 for s in path.segments if _has_group(s)):
+        return
+    if any(len(s.parts) > 1 for s in template.segments if _has_group(s)):
+        return
+    (place, group), (other, partner) = left[0], right[0]
+    pairs = zip(group.alternatives, partner.alternatives, strict=True)
+    for one, two in sorted(pairs, key=lambda pair: -len(pair[0])):
+        segments = [Segment((Literal(text),)) for text in one]
+        targets = [TargetSegment((Literal(text),)) for text in two]
+        mirrored = dataclasses.replace(
+            draft.mirrored,
+            paths=(Path((*path.segments[:place], *segments, *path.segments[place + 1 :])),),
+            templates=(Template((*template.segments[:other], *targets, *template.segments[other + 1 :])),),
+        )
+        yield dataclasses.replace(draft, mirrored=mirrored)
+
+
+def _has_group(segment: Segment | TargetSegment) -> bool:
+    return any(isinstance(part, Group) for part in segment.parts)
+
+
 def _spelled_out(
     drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], values: Mapping[str, Any]
 ) -> list[Draft]:
     """A rule for each subtree in the place of a rule that only moves keys, and does it wrong."""
     return _replaced(drafts, wrong, wanted, moving)
+
+
+def _spelled_out_further(
+    drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], values: Mapping[str, Any]
+) -> list[Draft]:
+    """The same for smaller subtrees, which are named on both sides."""
+    return _replaced(drafts, wrong, wanted, lambda pairs: moving(pairs, least=1))
 
 
 def _key_by_key(drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], values: Mapping[str, Any]) -> list[Draft]:
