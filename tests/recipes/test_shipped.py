@@ -8,7 +8,17 @@ from surgery.library import shipped
 from surgery.testing.running import try_recipe
 
 #: the libraries that the recipes are about
-PACKAGES = "open_clip peft segment_anything timm torch torchaudio torchvision transformers whisper".split()
+PACKAGES = [
+    "open_clip",
+    "peft",
+    "segment_anything",
+    "timm",
+    "torch",
+    "torchaudio",
+    "torchvision",
+    "transformers",
+    "whisper",
+]
 ALLOW = frozenset(f"import:{package}" for package in PACKAGES)
 
 
