@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 from surgery.diagnostics import fail
+from surgery.formats.checksums import Summed, of_tensors
 from surgery.formats.contents import Checkpoint
 from surgery.formats.file import File, open_file
 from surgery.garbage import without_collection
 from surgery.registry import Registry
 
-__all__ = ["FORMATS", "Format", "is_checkpoint", "read", "read_file"]
+__all__ = ["FORMATS", "Format", "format_of", "is_checkpoint", "read", "read_file"]
 
 
 class Format:
@@ -38,6 +40,11 @@ class Format:
             SurgeryError: the file is broken, or holds what cannot be read.
         """
         raise NotImplementedError
+
+    @classmethod
+    def checksums(cls, file: File, checkpoint: Checkpoint) -> Iterator[Summed]:
+        """What of `checkpoint`, which was read from `file`, has a checksum."""
+        return of_tensors(checkpoint.tree)
 
 
 #: name of a format -> format
@@ -75,7 +82,7 @@ def read_file(file: File) -> Checkpoint:
         SurgeryError: as `read`, the missing file apart.
     """
     with without_collection():
-        return _format_of(file).read(file)
+        return format_of(file).read(file)
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -95,7 +102,12 @@ def _matching(file: File) -> type[Format] | None:
     return next((FORMATS[name] for name in chain(("safetensors",), FORMATS) if FORMATS[name].matches(file)), None)
 
 
-def _format_of(file: File) -> type[Format]:
+def format_of(file: File) -> type[Format]:
+    """The format of a file.
+
+    Raises:
+        SurgeryError: code ``not-a-checkpoint``.
+    """
     found = _matching(file)
     if found is not None:
         return found

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery.formats.contents import Placeholder, Storage
+from surgery.limits import limits
 from surgery.tensors.dtype import DTYPES
+from surgery.tensors.expr import TensorExpr
 
 __all__ = [
     "children",
@@ -19,6 +21,7 @@ __all__ = [
     "module_state",
     "scalar_value",
     "tensor_like",
+    "tensors_in",
 ]
 
 _TENSOR_MAKERS = {
@@ -131,3 +134,17 @@ def tensor_like(node: Any) -> str | None:
     if isinstance(node, Storage):
         return "is a bare storage"
     return None
+
+
+def tensors_in(tree: Any) -> Iterator[tuple[tuple[str, ...], TensorExpr]]:
+    """Every tensor in the tree of a checkpoint, with its path. A container is walked once, wherever it stands."""
+    seen: set[int] = set()
+    deepest = limits().depth
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), tree)]
+    while waiting:
+        path, node = waiting.pop()
+        if isinstance(node, TensorExpr):
+            yield path, node
+        elif is_container(node) and id(node) not in seen and len(path) < deepest:
+            seen.add(id(node))
+            waiting.extend(reversed([((*path, name), child) for name, child in children(node)]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import ClassVar
 
 from surgery.formats.archive import Archive, Member
+from surgery.formats.checksums import Summed, of_archive
 from surgery.formats.contents import Blob, Checkpoint, Trait
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File
@@ -52,6 +54,11 @@ class Npz(Format):
                 tree[name.removesuffix(_SUFFIX)] = _array(file, archive, member)
         traits = {value: Trait("array") for value in tree.values() if isinstance(value, TensorExpr)}
         return Checkpoint.of(file, "npz", tree, traits=traits)
+
+    @classmethod
+    def checksums(cls, file: File, checkpoint: Checkpoint) -> Iterator[Summed]:
+        assert file.archive is not None
+        return of_archive(file.archive)
 
 
 def _array(file: File, archive: Archive, member: Member) -> TensorExpr | Blob | bytes:

@@ -8,11 +8,13 @@ with the other names in the metadata.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
-from surgery.formats.additions import ALIASES
+from surgery.formats.additions import ALIASES, CHECKSUMS
+from surgery.formats.checksums import Summed
 from surgery.formats.contents import Checkpoint
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.distributed.parts import is_part
@@ -74,6 +76,20 @@ class Safetensors(Format):
         _check_cover(file, sorted(ends), file.size - start)
         remarks = restore_aliases(file, tree, metadata.pop(ALIASES, None))
         return Checkpoint.of(file, "safetensors", tree, metadata=metadata, remarks=remarks)
+
+    @classmethod
+    def checksums(cls, file: File, checkpoint: Checkpoint) -> Iterator[Summed]:
+        digits = checkpoint.metadata.get(CHECKSUMS)
+        if digits is None:
+            return
+        first: dict[TensorExpr, str] = {}
+        for key, expr in checkpoint.tree.items():
+            first.setdefault(expr, key)
+        # where another program wrote other tensors, and took the metadata along, they are those of none of these
+        sound = re.fullmatch(r"([0-9a-f]{8})*", digits) and len(digits) == 8 * len(first)
+        for number, (expr, key) in enumerate(first.items()):
+            crc = int(digits[8 * number : 8 * number + 8], 16) if sound else None
+            yield Summed(key, expr.spec.nbytes, crc, expr.ranges if isinstance(expr, Stored) else ())
 
 
 def _header(file: File) -> tuple[dict[str, Any], int]:

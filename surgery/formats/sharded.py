@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
 from surgery.formats.additions import ALIASES
+from surgery.formats.checksums import Summed
 from surgery.formats.contents import Checkpoint, Trait
-from surgery.formats.detect import FORMATS, Format, read
+from surgery.formats.detect import FORMATS, Format, format_of, read, read_file
 from surgery.formats.file import File, corrupt, open_file
 from surgery.formats.plain_names import is_plain
 from surgery.formats.safetensors import restore_aliases
@@ -61,6 +62,13 @@ class Sharded(Format):
         remarks += restore_aliases(file, tree, metadata.pop(ALIASES, None))
         form = f"sharded-{found[0].format}"
         return Checkpoint.of(file, form, tree, metadata=metadata, files=files, traits=traits, remarks=remarks)
+
+    @classmethod
+    def checksums(cls, file: File, checkpoint: Checkpoint) -> Iterator[Summed]:
+        for path in checkpoint.files:
+            if path != file.path:
+                with open_file(Path(path)) as shard:
+                    yield from format_of(shard).checksums(shard, read_file(shard))
 
 
 def shards_of(path: Path, name: str) -> dict[str, list[str]]:

@@ -6,11 +6,12 @@ After ``torch/serialization.py`` (``_save``, ``_load``). All entries lie in one 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
 from surgery.formats.additions import MEMBER, RECORD
 from surgery.formats.archive import Archive
+from surgery.formats.checksums import Summed, of_archive
 from surgery.formats.contents import Checkpoint
 from surgery.formats.detect import FORMATS, Format
 from surgery.formats.file import File, corrupt
@@ -45,6 +46,11 @@ class TorchZip(Format):
         if f"{folder}constants.pkl" in archive.members:
             name, traits = "torchscript", add_kinds(archive, folder, tree, traits)
         return Checkpoint.of(file, name, tree, metadata=_record(archive, folder), traits=traits, names=names)
+
+    @classmethod
+    def checksums(cls, file: File, checkpoint: Checkpoint) -> Iterator[Summed]:
+        assert file.archive is not None
+        return of_archive(file.archive)
 
 
 def _is_pickle(name: str) -> bool:

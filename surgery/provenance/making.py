@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from surgery.engine.flow import needs_torch
 from surgery.formats.additions import RECORD
 from surgery.formats.contents import Checkpoint
+from surgery.formats.nodes import tensors_in
 from surgery.planning.context import Opened
 from surgery.provenance.digests import cheap, digests, named_by_hub
 from surgery.provenance.record import (
@@ -24,7 +25,7 @@ from surgery.provenance.record import (
     text_digest,
 )
 from surgery.provenance.shortening import shortened, shortened_text
-from surgery.provenance.structure import checkpoint_listing, result_listing, tensors_in
+from surgery.provenance.structure import checkpoint_listing, result_listing
 from surgery.tensors.expr import Stored
 from surgery.version import __version__
 

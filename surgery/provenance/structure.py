@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from surgery.formats.contents import Checkpoint
-from surgery.formats.nodes import children, is_container
-from surgery.limits import limits
+from surgery.formats.nodes import tensors_in
 from surgery.provenance.record import Listing
 from surgery.tensors.expr import ByteRange, Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec
 
-__all__ = ["checkpoint_listing", "result_listing", "tensors_in"]
+__all__ = ["checkpoint_listing", "result_listing"]
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -41,20 +40,6 @@ def checkpoint_listing(checkpoint: Checkpoint) -> Listing:
     return _listing(
         [path, *_described(expr.spec), _places(expr, numbers)] for path, expr in tensors_in(checkpoint.tree)
     )
-
-
-def tensors_in(tree: Any) -> Iterator[tuple[tuple[str, ...], TensorExpr]]:
-    """Every tensor in the tree of a checkpoint, with its path. A container is walked once, wherever it stands."""
-    seen: set[int] = set()
-    deepest = limits().depth
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), tree)]
-    while waiting:
-        path, node = waiting.pop()
-        if isinstance(node, TensorExpr):
-            yield path, node
-        elif is_container(node) and id(node) not in seen and len(path) < deepest:
-            seen.add(id(node))
-            waiting.extend(reversed([((*path, name), child) for name, child in children(node)]))
 
 
 def _described(spec: Spec) -> tuple[str, tuple[int, ...]]:
