@@ -14,9 +14,7 @@ class Reading(Enum):
     TWICE = "what matches is replaced once in a segment and twice in a key at most, and not everywhere"
     FIRST = "the first place in a key that matches is replaced, and not each"
     EDGE = "digits and whole words reach to the edges of their segment"
-    SEVERAL = (
-        "which place is replaced may differ in a key where the pattern, or what it rules out, stands several times"
-    )
+    SEVERAL = "in a key where a pattern, or what it rules out, fits in several ways, another of them may be taken"
     INDEX = "the `*` of a converter stands for one index"
     GUARD = "renames that belong together are always made, and not only where the first of them is needed"
     WORD = "a class of letters under `+` or `*` stands for any text inside one segment"

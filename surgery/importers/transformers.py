@@ -55,7 +55,7 @@ def steps_of(model: Any, *, reverse: bool = False) -> Iterator[ImportedStep]:
     transforms = get_model_conversion_mapping(model, add_legacy=not reverse)
     if reverse:
         transforms = [t.reverse_transform() for t in transforms[::-1] if not isinstance(t, PrefixChange)]
-    spared = [] if reverse else spared_keys(model, transforms)
+    spared = {} if reverse else spared_keys(model, transforms)
     renamings = [_renaming_step(t, spared) for t in transforms if not isinstance(t, WeightConverter)]
     conversions = list(_conversion_steps([t for t in transforms if isinstance(t, WeightConverter)], model))
     if reverse:
@@ -67,7 +67,7 @@ def steps_of(model: Any, *, reverse: bool = False) -> Iterator[ImportedStep]:
         yield ImportedStep("rename", _lines(prefixes))
 
 
-def _renaming_step(transform: Any, spared: list[str]) -> ImportedStep:
+def _renaming_step(transform: Any, spared: dict[str, str]) -> ImportedStep:
     try:
         return ImportedStep("rename", _lines(renaming_rules(transform, spared)))
     except Inexpressible as error:

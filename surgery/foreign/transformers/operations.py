@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ def via_of(converter: Any, model: Any) -> Via:
         case ["Chunk", "PermuteForRope"] if len(targets) > 1:
             return Via(_one(operations[0], converter, model), "", *_permuted(operations[1], targets, model))
         case ["Transpose"] if operations[0].check_dims:
-            return Via(_one(operations[0], converter, model), _other_shape(targets[0], model))
+            return Via(_one(operations[0], converter, model), _other_shape(converter, model))
         case ["Conv3dToLinear"]:
             return Via("flatten(start=1)", "ndim == 5")
     if len(sources) > 1 and names != ["Concatenate"]:
@@ -103,8 +103,8 @@ def _permuted(operation: Any, targets: Sequence[str], model: Any) -> tuple[tuple
 def _sizes(converter: Any, model: Any, dim: int) -> list[int]:
     """The sizes of the pieces, which those parameters of the model give that they are for."""
     found = set()
-    for name, parameter in model.named_parameters():
-        first = converter.target_patterns[0]
+    first = converter.target_patterns[0]
+    for name, parameter in _parameters(converter, model):
         if first in name and parameter.ndim > dim:
             others = [name.replace(first, target) for target in converter.target_patterns]
             found.add(tuple(model.get_parameter(other).shape[dim] for other in others))
@@ -113,9 +113,18 @@ def _sizes(converter: Any, model: Any, dim: int) -> list[int]:
     return list(found.pop())
 
 
-def _other_shape(target: str, model: Any) -> str:
+def _parameters(converter: Any, model: Any) -> Iterator[tuple[str, Any]]:
+    """The parameters below the part of the model that the converter is for."""
+    prefixes = [converter.scope_prefix] if converter.scope_prefix else []
+    prefixes += [f"{converter.base_model_prefix}.{prefix}" for prefix in prefixes if converter.base_model_prefix]
+    below = tuple(f"{prefix}." for prefix in prefixes)
+    return ((name, value) for name, value in model.named_parameters() if not below or name.startswith(below))
+
+
+def _other_shape(converter: Any, model: Any) -> str:
     """The guard for tensors that have not the shape of the parameters they are for."""
-    shapes = {tuple(parameter.shape) for name, parameter in model.named_parameters() if target in name}
+    target = converter.target_patterns[0]
+    shapes = {tuple(parameter.shape) for name, parameter in _parameters(converter, model) if target in name}
     if len(shapes) != 1:
         raise Inexpressible("a transposition where the shape is not that of the model, and layers have several")
     return f"shape != {list(shapes.pop())}"

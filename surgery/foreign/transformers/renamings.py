@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from surgery.foreign.transformers.spared import excluded_of
 __all__ = ["renaming_rules", "scoped_sides"]
 
 
-def renaming_rules(transform: Any, spared: Sequence[str] = ()) -> list[Written]:
+def renaming_rules(transform: Any, spared: Mapping[str, str]) -> list[Written]:
     """The rules of one renaming, for a step of its own; `spared` keys stay as they are.
 
     Raises:

@@ -6,7 +6,7 @@ is said of the keys that a checkpoint has under the names of the model; rules le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surgery.foreign.generalise import generalised, letters_of
@@ -15,20 +15,29 @@ from surgery.foreign.letters import Letters
 __all__ = ["excluded_of", "spared_keys"]
 
 
-def spared_keys(model: Any, transforms: Sequence[Any]) -> list[str]:
-    """The keys of the model that are in checkpoints under the same name, and that renames would spoil."""
+def spared_keys(model: Any, transforms: Sequence[Any]) -> dict[str, str]:
+    """The keys of the model that are in checkpoints under the same name, and that renames would spoil.
+
+    In place of all keys of a module there is the module, with one of its keys.
+    """
     from transformers.core_model_loading import PrefixChange, WeightConverter, rename_source_key
 
     keys = model.state_dict()
     renamings, converters = _two_kinds(transforms, WeightConverter)
     back = [t.reverse_transform() for t in transforms[::-1] if not isinstance(t, PrefixChange)]
     renamings_back, converters_back = _two_kinds(back, WeightConverter)
-    found = []
+    found = set()
     for key in keys:
         renamed, _ = rename_source_key(key, renamings, converters, model.base_model_prefix, keys)
         if renamed not in keys and rename_source_key(key, renamings_back, converters_back, reverse=True)[0] == key:
-            found.append(key)
-    return found
+            found.add(key)
+    modules = {_above(key) for key in found}
+    whole = modules - {_above(key) for key in keys if key not in found} - {""}
+    return {_above(key) if _above(key) in whole else key: key for key in sorted(found)}
+
+
+def _above(key: str) -> str:
+    return key.rpartition(".")[0]
 
 
 def _two_kinds(transforms: Sequence[Any], converter: type) -> tuple[list[Any], list[Any]]:
@@ -36,9 +45,11 @@ def _two_kinds(transforms: Sequence[Any], converter: type) -> tuple[list[Any], l
     return renamings, [t for t in transforms if isinstance(t, converter)]
 
 
-def excluded_of(transform: Any, spared: Sequence[str]) -> tuple[Letters, ...]:
+def excluded_of(transform: Any, spared: Mapping[str, str]) -> tuple[Letters, ...]:
     """What the rules of one renaming are to leave out."""
-    keys = [key for key in spared if transform.rename_source_key(key)[0] != key]
+    names = [name for name, key in spared.items() if transform.rename_source_key(key)[0] != key]
     return (
-        tuple(letters_of(rule.old) for rule in generalised({key: key for key in keys}, subtrees=False)) if keys else ()
+        tuple(letters_of(rule.old) for rule in generalised({name: name for name in names}, subtrees=False))
+        if names
+        else ()
     )
