@@ -27,6 +27,7 @@ COMMANDS = {
     "lock": Entry("lock", "Write down what recipes and weights are.", _SHARING),
     "update": Entry("update", "Show what changed since a recipe was locked.", _SHARING),
     "vendor": Entry("vendor", "Copy what a locked recipe brings in.", _SHARING),
+    "docs": Entry("docs", "Write an index of the recipes of a repository.", _SHARING),
     "copy": Entry("copy", "Copy a recipe, to change it.", _SHARING),
     "inspect": Entry("inspect", "Show what a checkpoint holds.", _CHECKPOINTS),
     "match": Entry("match", "Show what a selector selects, or a rule does.", _CHECKPOINTS),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
 from surgery.cli.session import session
+from surgery.cli.usage import Misused
 from surgery.registry import Registry
 from surgery.report.lines import Line, line, piece
 from surgery.report.table import Cell, table
+from surgery.suggest import did_you_mean
 
 __all__ = ["command"]
 
@@ -75,13 +78,32 @@ _LISTS = {
 
 
 @click.command("list")
-@click.argument("what", metavar="[WHAT]", required=False, type=click.Choice(list(_LISTS)))
+@click.argument("what", metavar="[WHAT]", required=False, shell_complete=lambda *_: list(_LISTS))
 def command(what: str | None) -> None:
-    """List recipes, steps, operations, sources, limits, permissions or codes; the first four if WHAT is left out."""
+    """List recipes, steps, operations, sources, limits, permissions or codes; the first four if WHAT is left out.
+
+    WHAT may also be where recipes lie: a directory, `pkg:NAME`, or a repository.
+
+    \b
+    surgery list operations
+    surgery list github:org/repo@v1
+    """
     if what is not None:
-        session().show(table(_LISTS[what]()))
+        session().show(table(_LISTS[what]()) if what in _LISTS else _catalogue(what))
         return
     found: list[Line] = []
     for name in ("recipes", "steps", "operations", "sources"):
         found += [*([()] if found else []), line(piece(name, "title")), *table(_LISTS[name](), indent=2)]
     session().show(found)
+
+
+def _catalogue(place: str) -> list[Line]:
+    from surgery.catalogue import catalogue
+    from surgery.references.parse import is_path
+    from surgery.report.catalogue import catalogue_lines
+
+    if is_path(place) and not os.path.isdir(place):
+        near = did_you_mean(place, _LISTS)
+        message = f"there is no list `{place}`, and no directory of that name"
+        raise Misused(message, near or f"lists: {', '.join(_LISTS)}")
+    return catalogue_lines(catalogue(place))

@@ -79,6 +79,15 @@ class Reference:
         """
         raise NotImplementedError
 
+    @classmethod
+    def collection(cls, words: Words) -> list[Found]:
+        """Every YAML file of the repository, package or directory that these parts name, in the order of their names.
+
+        Raises:
+            SurgeryError: ``reference``: they name none; it cannot be got.
+        """
+        raise NotImplementedError
+
     @property
     def identity(self) -> str:
         """What is the same of two references where they name the same recipe."""

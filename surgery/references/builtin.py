@@ -31,6 +31,10 @@ class BuiltinReference(Reference):
             raise bad_reference(words, cls.example)
         return cls(words.location.removesuffix(".yaml"))
 
+    @classmethod
+    def collection(cls, words: Words) -> list[Found]:
+        return [cls(name).find(words.span) for name in shipped() if name.startswith(words.location)]
+
     def beside(self, path: str, span: Span | None) -> BuiltinReference:
         return BuiltinReference(
             posixpath.normpath(posixpath.join(posixpath.dirname(self.name), path)).removesuffix(".yaml")

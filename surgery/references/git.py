@@ -44,6 +44,16 @@ class GitReference(Reference):
         return cls(cls.address_of(words), inside(words.path, words.text, _WHOLE, words.span), _revision(words))
 
     @classmethod
+    def collection(cls, words: Words) -> list[Found]:
+        address = cls.address_of(words)
+        revision = _revision(words)
+        commit, is_moving = commit_of(address, revision, words.span)
+        return [
+            cls(address, path, revision)._found(content, commit, is_moving=is_moving)
+            for path, content in sorted(recipes_at(address, commit, words.span).items())
+        ]
+
+    @classmethod
     def address_of(cls, words: Words) -> str:
         """The address of the repository, for git.
 
@@ -78,6 +88,9 @@ class GitReference(Reference):
             there = f"recipes there: {', '.join(f'`{name}`' for name in sorted(recipes)[:12])}" if recipes else None
             notes = [near or there or "there are no recipes in it"]
             raise fail("no-file", f"there is no recipe `{self.path}` in `{self.address}` at {commit[:12]}", span, notes)
+        return self._found(content, commit, is_moving=is_moving)
+
+    def _found(self, content: bytes, commit: str, *, is_moving: bool) -> Found:
         pinned = self.pinned(commit)
         return Found(pinned, content, str(self), Path.cwd(), commit, is_moving=is_moving, is_foreign=True)
 

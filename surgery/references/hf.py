@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote
 
-from surgery.diagnostics import Span, SurgeryError
+from surgery.diagnostics import Span, SurgeryError, fail
 from surgery.formats.file import open_file
 from surgery.places.hf import HfScheme
 from surgery.places.place import Place
@@ -44,6 +44,20 @@ class HfReference(Reference):
         if words.path or not (owner and name and path):
             raise bad_reference(words, cls.example)
         return cls(f"{owner}/{name}", inside(path, words.text, _WHOLE, words.span), words.revision)
+
+    @classmethod
+    def collection(cls, words: Words) -> list[Found]:
+        from huggingface_hub import HfApi, errors
+
+        if words.path or words.location.count("/") != 1:
+            raise bad_reference(words, "hf:org/repo")
+        try:
+            names = HfApi().list_repo_files(words.location, revision=words.revision)
+        except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
+            message = f"`{words.text}` cannot be listed: {str(error).strip().splitlines()[0]}"
+            raise fail("download", message, words.span, cause=error) from error
+        files = sorted(name for name in names if name.endswith((".yaml", ".yml")))
+        return [cls(words.location, name, words.revision).find(words.span) for name in files]
 
     @property
     def is_pinned(self) -> bool:

@@ -9,12 +9,12 @@ import lark
 
 from surgery.diagnostics import Span, fail
 from surgery.references import REFERENCES
-from surgery.references.base import Reference, Words
+from surgery.references.base import Found, Reference, Words
 from surgery.references.path import PathReference
 from surgery.resources import resource
 from surgery.suggest import did_you_mean
 
-__all__ = ["is_path", "parse_reference"]
+__all__ = ["collection", "is_path", "parse_reference"]
 
 _KIND = re.compile(r"([a-z][a-z0-9+]*):")
 
@@ -37,8 +37,27 @@ def parse_reference(text: str, span: Span | None = None, *, beside: Reference | 
         raise fail("reference", "a reference to a recipe stands here", span)
     if is_path(text):
         return beside.beside(text, span) if beside is not None else PathReference(text)
-    kind = _KIND.match(text)
-    name = kind[1] if kind else ""
+    kind, words = _parsed(text, span)
+    return kind.parse(words)
+
+
+def collection(text: str) -> list[Found]:
+    """Every YAML file that lies where a text says: a directory, ``builtin:``, ``pkg:NAME``, ``github:ORG/REPO@REV``.
+
+    Raises:
+        SurgeryError: it names no such place, or that cannot be got.
+    """
+    if is_path(text):
+        return PathReference.collection(Words(text, text))
+    if text == "builtin:":
+        return REFERENCES["builtin"].collection(Words(text, ""))
+    kind, words = _parsed(text, None)
+    return kind.collection(words)
+
+
+def _parsed(text: str, span: Span | None) -> tuple[type[Reference], Words]:
+    found = _KIND.match(text)
+    name = found[1] if found else ""
     if name not in REFERENCES or name == "path":
         kinds = [known for known in REFERENCES if known != "path"]
         examples = ", ".join(f"`{REFERENCES[known].example}`" for known in kinds)
@@ -50,7 +69,7 @@ def parse_reference(text: str, span: Span | None = None, *, beside: Reference | 
         example = f"such as `{REFERENCES[name].example}`"
         raise fail("reference", f"`{text}` is no reference", span, (example,)) from error
     _, location, path, revision = (None if token is None else str(token) for token in tree.children)
-    return REFERENCES[name].parse(Words(text, location or "", path, revision, span))
+    return REFERENCES[name], Words(text, location or "", path, revision, span)
 
 
 def is_path(text: str) -> bool:

@@ -34,6 +34,14 @@ class PathReference(Reference):
     def parse(cls, words: Words) -> Self:
         return cls(words.text)
 
+    @classmethod
+    def collection(cls, words: Words) -> list[Found]:
+        directory = Path(words.text)
+        if not directory.is_dir():
+            raise fail("no-file", f"there is no directory `{words.text}`", words.span)
+        files = [file for suffix in ("*.yaml", "*.yml") for file in directory.rglob(suffix) if file.is_file()]
+        return [cls(str(file)).find(words.span) for file in sorted(files) if ".git" not in file.parts]
+
     @property
     def identity(self) -> str:
         return os.path.realpath(self.path)

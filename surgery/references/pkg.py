@@ -48,16 +48,18 @@ class PackageReference(Reference):
             raise bad_reference(words, cls.example)
         return cls(package, inside(path, words.text, _WHOLE, words.span))
 
+    @classmethod
+    def collection(cls, words: Words) -> list[Found]:
+        directory = _offer(words.location, words.span)
+        files = sorted(directory.rglob("*.yaml"))
+        return [cls(words.location, file.relative_to(directory).as_posix()).find(words.span) for file in files]
+
     def beside(self, path: str, span: Span | None) -> PackageReference:
         joined = posixpath.join(posixpath.dirname(self.path), path)
         return PackageReference(self.package, inside(joined, path, _WHOLE, span))
 
     def find(self, span: Span | None) -> Found:
-        directory = offered().get(self.package)
-        if directory is None:
-            near = did_you_mean(self.package, offered())
-            note = near or f"a package offers recipes by an entry point of the group `{GROUP}`"
-            raise fail("no-package", f"no installed package offers recipes as `{self.package}`", span, (note,))
+        directory = _offer(self.package, span)
         try:
             with open_file(directory / self.path, str(self)) as opened:
                 content = opened.whole("recipe")
@@ -73,6 +75,15 @@ def offered() -> dict[str, Path]:
     """The directories of recipes that installed packages offer, by name."""
     found = {point.name: _directory(point.value) for point in metadata.entry_points(group=GROUP)}
     return {name: directory for name, directory in sorted(found.items()) if directory is not None}
+
+
+def _offer(package: str, span: Span | None) -> Path:
+    directory = offered().get(package)
+    if directory is None:
+        near = did_you_mean(package, offered())
+        note = near or f"a package offers recipes by an entry point of the group `{GROUP}`"
+        raise fail("no-package", f"no installed package offers recipes as `{package}`", span, (note,))
+    return directory
 
 
 def _directory(module: str) -> Path | None:
