@@ -77,13 +77,19 @@ class Result:
             SurgeryError: the result is a bare state dict.
         """
         if self.plan.subject.skeleton is None:
-            note = "`rename`, `copy`, `convert`, `create`, `filter` and `unwrap` leave a bare state dict of a model"
-            raise fail("needs-a-model", "the result is a bare state dict: `.state_dict` has its tensors", notes=(note,))
+            notes = (
+                "`rename`, `copy`, `convert`, `create`, `filter` and `unwrap` leave a bare state dict of a model",
+                "of a wrapped model, `extract: module` is the model inside",
+            )
+            raise fail("needs-a-model", "the result is a bare state dict: `.state_dict` has its tensors", notes=notes)
         if self._model is None:
+            from surgery.engine.extra import extra_state
             from surgery.model.assemble import assemble
 
             with in_force(self.plan.limits):
-                self._model = assemble(self.plan.subject, self._materialised(), self._weights)
+                tensors = self._materialised()
+                extra = extra_state(self.plan.subject, self.plan.files)
+                self._model = assemble(self.plan.subject, tensors, self._weights, extra)
         return self._model
 
     @property

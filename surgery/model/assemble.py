@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from surgery.diagnostics import fail
+from surgery.formats.contents import Blob, Placeholder, Storage
 from surgery.formats.following import following
 from surgery.model.building import LAZY, is_opaque
 from surgery.model.placement import place
@@ -22,7 +23,12 @@ from surgery.wording import listed
 __all__ = ["assemble", "assemble_hollow"]
 
 
-def assemble(subject: Subject, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+def assemble(
+    subject: Subject,
+    tensors: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> nn.Module:
     """The model of a subject, with its tensors in their places.
 
     Tensors are not copied, unless they go to another device; what is tied becomes one parameter. Non-persistent buffers
@@ -33,13 +39,16 @@ def assemble(subject: Subject, tensors: Mapping[str, Tensor], weights: Mapping[s
         tensors: key -> tensor, for every key. Tied keys may hold one tensor or equal ones. Of one on the disk, shape
             and dtype are all that is needed of it.
         weights: key -> tensor, for those on the disk, to be asked whenever a layer needs them.
+        extra: key -> value, for each ``_extra_state`` that a checkpoint held; where it is left out, they hold plain
+            values and no tensors.
 
     Raises:
         SurgeryError: code ``no-values``; a tensor is on the meta device, and no ``device_map`` put it there.
+            ``unsupported-checkpoint``; there is more in an ``_extra_state`` than plain values.
     """
     model = _filled(subject, _parts(subject, tensors))
     _check_values(model, subject)
-    _set_extra_state(model, subject)
+    _set_extra_state(model, _plain_extra(subject) if extra is None else extra)
     return place(model, subject, weights)
 
 
@@ -57,7 +66,7 @@ def assemble_hollow(subject: Subject) -> tuple[nn.Module, Mapping[int, TensorExp
     }
     made = _parts(subject, hollow)
     model = _filled(subject, made)
-    _set_extra_state(model, subject)
+    _set_extra_state(model, _plain_extra(subject))
     return model, {id(made[key]): entries[key].expr for key in made}
 
 
@@ -142,13 +151,26 @@ def _check_values(model: nn.Module, subject: Subject) -> None:
         raise fail("no-values", f"{listed(bare, 5)}: on the meta device, so without values", notes=(note,))
 
 
-def _set_extra_state(model: nn.Module, subject: Subject) -> None:
-    """Give modules the ``_extra_state`` that a checkpoint held for them."""
+def _plain_extra(subject: Subject) -> dict[str, object]:
+    """The ``_extra_state`` that a checkpoint held for modules, where it is plain values."""
     rest = following(subject)
-    extra: Mapping[str, object] = rest.extra if rest is not None else {}
+    extra = {k: v for k, v in (rest.extra if rest else {}).items() if k.rpartition(".")[2] == "_extra_state"}
+    for key, value in extra.items():
+        if not _is_plain(value):
+            raise fail("unsupported-checkpoint", f"`{key}` holds more than plain values, which are not read for this")
+    return extra
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, Mapping | list | tuple):
+        return all(map(_is_plain, value.values() if isinstance(value, Mapping) else value))
+    return not isinstance(value, TensorExpr | Placeholder | Storage | Blob)
+
+
+def _set_extra_state(model: nn.Module, extra: Mapping[str, object]) -> None:
+    """Give modules the ``_extra_state`` that a checkpoint held for them."""
     modules = Skeleton(model).modules
     for key, value in extra.items():
-        path, _, name = key.rpartition(".")
-        module = modules.get(path)
-        if name == "_extra_state" and module is not None:
+        module = modules.get(key.rpartition(".")[0])
+        if module is not None:
             module.set_extra_state(value)

@@ -66,6 +66,33 @@ def test_extra_state_that_came_from_a_file_goes_back(net: nn.Sequential, tmp_pat
     assert torch.load(tmp_path / "out.pt")["0._extra_state"] == {"steps": 9}
 
 
+class Scaled(nn.Linear):
+    state: Any = None
+
+    def get_extra_state(self) -> Any:
+        return self.state
+
+    def set_extra_state(self, state: Any) -> None:
+        self.state = state
+
+
+def test_tensors_in_extra_state_are_read(tmp_path: Path) -> None:
+    net = nn.Sequential(Scaled(4, 4))
+    net[0].state = {"amax": torch.arange(3.0), "history": [1, (2, torch.ones(2))], "blob": bytes(100_000)}
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    recipe: Any = {"steps": [{"load": {"from": {"checkpoint": str(tmp_path / "net.pt")}}}]}
+    state = surgery.load(recipe).run(model=nn.Sequential(Scaled(4, 4))).model[0].state
+    assert torch.equal(state["amax"], torch.arange(3.0))
+    assert torch.equal(state["history"][1][1], torch.ones(2))
+    assert state["blob"] == bytes(100_000)
+    with pytest.raises(surgery.SurgeryError, match=r"`0._extra_state` holds more than plain values"):
+        surgery.load({**recipe, "output": {"path": str(tmp_path / "m.pt"), "format": "module"}}).run(model=net)
+    net[0].state = torch.optim.SGD([torch.ones(1)])
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    with pytest.raises(surgery.SurgeryError, match=r"`0._extra_state` holds an object that is not made here"):
+        _ = surgery.load(recipe).run(model=nn.Sequential(Scaled(4, 4))).model
+
+
 def test_a_step_that_makes_a_state_dict_says_what_stays_behind(net: nn.Sequential) -> None:
     plan = surgery.load([{"rename": "1.0 -> last"}]).plan(model=net)
     assert plan.remarks == (
