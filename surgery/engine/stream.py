@@ -32,6 +32,8 @@ from surgery.tensors.expr import ByteRange, Stored, TensorExpr
 
 __all__ = ["write_files"]
 
+#: what is smaller than this leaves little behind
+_LARGE = 1 << 20
 #: how many windows ahead the disk is told what will be read
 _AHEAD = 6
 
@@ -255,7 +257,8 @@ class _Writer:
 def _content(values: Values, expr: TensorExpr, scratch: Scratch) -> Iterator[memoryview]:
     """The bytes of a value, in one piece; when it is not needed any more, its memory goes back to the system."""
     yield bytes_of_tensor(values.take(expr), scratch)
-    give_back()
+    if expr.spec.nbytes >= _LARGE:
+        give_back()
 
 
 @contextmanager

@@ -21,11 +21,11 @@ class FoldBN(Op):
     """A batch normalisation folded into the convolution or linear layer before it, as (weight, bias).
 
     Takes (weight, bn weight, bn bias, running mean, running variance), or with the layer's bias in second place.
-    `eps` is that of the normalisation.
+    `eps` is that of the normalisation; `transpose` is for a transposed convolution without groups.
 
-    Shapes: ``[out, …]``, and ``[out]`` for all others; a transposed convolution is not one of them. Floats of one
-    dtype; 16-bit ones are computed in float32 and rounded once. Errors: shapes that do not belong together; when it
-    runs, a negative variance, or an overflow of a 16-bit type. After ``torch.nn.utils.fusion.fuse_conv_bn_weights``.
+    Shapes: ``[out, …]``, with `transpose` ``[in, out, …]``, and ``[out]`` for all others. Floats of one dtype; 16-bit
+    ones are computed in float32 and rounded once. Errors: shapes that do not belong together; when it runs, a negative
+    variance, or an overflow of a 16-bit type. After ``torch.nn.utils.fusion.fuse_conv_bn_weights``.
 
     >>> from surgery.ops.base import floats
     >>> print(*FoldBN().infer(floats((64, 3, 7, 7), (64,), (64,), (64,), (64,)), 2), sep="; ")
@@ -38,6 +38,7 @@ class FoldBN(Op):
         "-> [conv1.weight, conv1.bias] via fold_bn"
     )
     eps: float = 1e-5
+    transpose: bool = False
 
     def __post_init__(self) -> None:
         if self.eps < 0:
@@ -50,8 +51,10 @@ class FoldBN(Op):
         same_dtype(self, inputs)
         computable(self, inputs[0])
         weight, *others = inputs
-        if len(weight.shape) < 2 or any(spec.shape != weight.shape[:1] for spec in others):
-            raise OpError(f"`fold_bn` wants [out, …], and [out] for all others, not {shapes(inputs)}")
+        dim = int(self.transpose)
+        if len(weight.shape) < 2 or any(spec.shape != weight.shape[dim : dim + 1] for spec in others):
+            wanted = "[in, out, …]" if self.transpose else "[out, …]"
+            raise OpError(f"`fold_bn` wants {wanted}, and [out] for all others, not {shapes(inputs)}")
         return weight, others[0]
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
@@ -59,6 +62,6 @@ class FoldBN(Op):
         if bool((variance < 0).any()):
             raise OpError("`fold_bn`: the running variance has a negative value; is it the last input?")
         factor = gamma * (variance + self.eps).rsqrt()
-        folded = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
+        folded = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1 - self.transpose))
         bias = ((middle[0] - mean) if middle else -mean) * factor + beta
         return [convert(self.name, tensor, inputs[0].dtype) for tensor in (folded, bias)]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Lora(Op):
     """A LoRA adapter merged into its layer: (base, A, B) to ``base + alpha / rank * B @ A``.
 
-    With `rslora` (rank-stabilised), the factor is alpha / sqrt(rank).
+    With `rslora` (rank-stabilised), the factor is alpha / sqrt(rank). Without `alpha`, a fourth tensor of one element
+    holds it, as in the adapters of kohya's scripts.
 
     Shapes: ``[out, in]``, ``[rank, in]`` and ``[out, rank]`` to ``[out, in]``. With `transpose`, the base is ``[in,
     out]`` (GPT-2's Conv1D). Of a convolution ``[out, in, h, w]``, ``[rank, in, h, w]`` and ``[out, rank, 1, 1]``.
@@ -37,17 +38,17 @@ class Lora(Op):
     example: ClassVar[str] = (
         "[base.{m:**}.weight, ad.{m}.lora_A.weight, ad.{m}.lora_B.weight] -> {m}.weight via lora(alpha=16)"
     )
-    alpha: float
+    alpha: float | None = None
     transpose: bool = False
     rslora: bool = False
 
     def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
-        several(self, inputs, 3, 3)
+        self._check_alpha(inputs)
         one_result(self, outputs)
-        same_dtype(self, inputs[1:])
+        same_dtype(self, inputs[1:3])
         for spec in inputs:
             computable(self, spec)
-        base, a, b = (spec.shape for spec in inputs)
+        base, a, b = (spec.shape for spec in inputs[:3])
         wanted = _delta(a, b)
         if wanted and self.transpose:
             wanted = wanted[::-1] if len(wanted) == 2 else None
@@ -56,20 +57,28 @@ class Lora(Op):
             raise OpError(f"`lora` wants (base, A, B), and not {shapes(inputs)}: {does}")
         return (inputs[0],)
 
+    def _check_alpha(self, inputs: tuple[Spec, ...]) -> None:
+        if self.alpha is None and len(inputs) == 3:
+            raise OpError("`lora` needs `alpha`, a number, or a fourth tensor of one element that holds it", "alpha")
+        several(self, inputs, 3 + (self.alpha is None), 3 + (self.alpha is None))
+        if self.alpha is None and inputs[3].numel != 1:
+            raise OpError(f"`lora` wants an alpha of one element as the fourth tensor, not {inputs[3]}")
+
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         import torch
 
-        base, a, b = (widened(tensor) for tensor in inputs)
+        base, a, b = (widened(tensor) for tensor in inputs[:3])
         dtype = torch.promote_types(base.dtype, a.dtype)
         rank = a.shape[0] ** 0.5 if self.rslora else a.shape[0]
-        delta = b.to(dtype).flatten(1) @ a.to(dtype).flatten(1) * (self.alpha / rank)
+        alpha = inputs[3].item() if self.alpha is None else self.alpha
+        delta = b.to(dtype).flatten(1) @ a.to(dtype).flatten(1) * (alpha / rank)
         delta = delta.T if self.transpose else delta.reshape(base.shape)
         return [convert(self.name, base.to(dtype) + delta, inputs[0].dtype)]
 
 
 def _delta(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape of what A and B make; None where they do not fit."""
-    if len(a) not in (2, 4) or len(a) != len(b) or a[0] != b[1] or a[0] < 1 or b[2:] not in ((), (1, 1)):
+    if len(a) < 2 or len(a) != len(b) or a[0] != b[1] or a[0] < 1 or {*b[2:]} - {1}:
         return None
     return (b[0], *a[1:])
 
@@ -101,7 +110,7 @@ class LowRank(Op):
         if outputs not in (None, 2):
             raise OpError(f"`low_rank` gives two tensors, A and B, and the right side names {outputs}")
         computable(self, spec)
-        if len(spec.shape) not in (2, 4):
+        if len(spec.shape) < 2:
             raise OpError(f"`low_rank` wants a matrix or the weight of a convolution, not {format_shape(spec.shape)}")
         rows, columns = spec.shape[0], spec.numel // max(spec.shape[0], 1)
         if self.rank > min(rows, columns):

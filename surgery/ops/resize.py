@@ -64,11 +64,13 @@ class Resize(Op):
 @OPS.register("resample_grid")
 @dataclass(frozen=True, slots=True)
 class ResampleGrid(Op):
-    """Position embeddings of a square grid for a grid of `height` by `width`; the `prefix` tokens in front stay.
+    """Position embeddings of a grid for one of `height` by `width`; the `prefix` tokens in front stay.
+
+    The old grid is a square, or has `old_height` rows.
 
     Shapes: ``resample_grid(16, 16)`` makes ``[1, 1 + 16 * 16, d]`` of ``[1, 1 + 14 * 14, d]``; `dim` is that of the
     tokens, which run row by row. Floats; 16-bit ones are computed in float32 and rounded once. Where the grid has
-    that size already, nothing changes. Errors: the tokens behind the prefix are no square grid; when it runs, an
+    that size already, nothing changes. Errors: the tokens behind the prefix are no such grid; when it runs, an
     overflow of a 16-bit type. After timm's ``resample_abs_pos_embed``.
 
     >>> from surgery.ops.base import floats
@@ -83,24 +85,36 @@ class ResampleGrid(Op):
     dim: int = 1
     mode: Mode = "bicubic"
     antialias: bool = True
+    old_height: int | None = None
 
     def __post_init__(self) -> None:
         positive(self, self.height, "height")
         positive(self, self.width, "width")
+        if self.old_height is not None:
+            positive(self, self.old_height, "old_height")
         if self.prefix < 0:
             raise OpError(f"`resample_grid` wants a `prefix` of 0 or more, not {self.prefix}", "prefix")
         check_mode(self, self.mode, 2, self.antialias)
+
+    def _grid(self, tokens: int) -> tuple[int, int]:
+        """The height and width of the old grid."""
+        if self.old_height is None:
+            return isqrt(tokens), isqrt(tokens)
+        return self.old_height, tokens // self.old_height
 
     def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
         spec = single(self, inputs, outputs)
         computable(self, spec)
         dim = dimension(self, self.dim, spec)
         tokens = spec.shape[dim] - self.prefix
-        if tokens < 1 or isqrt(tokens) ** 2 != tokens or not spec.numel:
+        height, width = self._grid(max(tokens, 0))
+        if tokens < 1 or height * width != tokens or not spec.numel:
+            grid = "square grid" if self.old_height is None else f"grid of {self.old_height} rows"
             raise OpError(
                 f"`resample_grid`: dimension {dim} of {format_shape(spec.shape)} holds {tokens} tokens "
-                f"behind a prefix of {self.prefix}, which are no square grid",
-                "prefix",
+                f"behind a prefix of {self.prefix}, which are no {grid}",
+                "prefix" if self.old_height is None else "old_height",
+                "`old_height` says how many rows a grid has that is no square" if self.old_height is None else None,
             )
         size = self.prefix + self.height * self.width
         return (Spec((*spec.shape[:dim], size, *spec.shape[dim + 1 :]), spec.dtype),)
@@ -109,12 +123,12 @@ class ResampleGrid(Op):
         import torch
 
         tensor = inputs[0]
-        side = isqrt(tensor.shape[self.dim] - self.prefix)
-        if side == self.height == self.width:
+        height, width = self._grid(tensor.shape[self.dim] - self.prefix)
+        if (height, width) == (self.height, self.width):
             return [tensor]
-        head, grid = tensor.split_with_sizes([self.prefix, side * side], self.dim)
+        head, grid = tensor.split_with_sizes([self.prefix, height * width], self.dim)
         grid = grid.movedim(self.dim, -1)
-        planes = widened(grid).reshape(1, -1, side, side)
+        planes = widened(grid).reshape(1, -1, height, width)
         result = interpolate(planes, (self.height, self.width), self.mode, self.antialias)
         result = result.reshape(*grid.shape[:-1], self.height * self.width).movedim(-1, self.dim)
         return [torch.cat([head, convert(self.name, result, tensor.dtype)], self.dim)]

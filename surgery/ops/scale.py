@@ -1,4 +1,4 @@
-"""``scale`` and ``clamp``: each element by itself."""
+"""``scale``, ``shift`` and ``clamp``: each element by itself."""
 
 from __future__ import annotations
 
@@ -41,6 +41,34 @@ class Scale(Op):
 
     def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
         return [convert(self.name, widened(inputs[0]) * self.factor, inputs[0].dtype)]
+
+
+@OPS.register("shift")
+@dataclass(frozen=True, slots=True)
+class Shift(Op):
+    """Each element plus a number, as where one norm is a weight and another a difference from 1.
+
+    Shapes and dtype stay. Floats and complex numbers; 16-bit ones are computed in float32 and rounded once. Errors: an
+    integer tensor; when it runs, a sum that overflows a 16-bit type.
+
+    >>> from surgery.ops.base import floats
+    >>> print(*Shift(1).infer(floats((2048,)), None))
+    float32 [2048]
+    """
+
+    example: ClassVar[str] = "**.input_layernorm.weight -> **.input_layernorm.weight via shift(1)"
+    amount: float
+
+    def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
+        spec = single(self, inputs, outputs)
+        computable(self, spec, FLOATS | COMPLEX)
+        return (spec,)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows)
+
+    def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
+        return [convert(self.name, widened(inputs[0]) + self.amount, inputs[0].dtype)]
 
 
 @OPS.register("clamp")

@@ -105,6 +105,8 @@ class Conversion:
             span = self.rule.span_of(error.at) if error.at else self.rule.span
             notes = (error.note,) if error.note else ()
             self._failures.add(Diagnostic("incomplete-group", str(error), span, notes))
+            # that is said of them, and not that they have no partners
+            self.gathered.update(item.key for some in taken for item in some)
             return
         self._warn_alone(taken, context)
         for group in join(gathered, self._shared):
