@@ -10,7 +10,7 @@ from surgery.engine.evaluation import Evaluation, Failure, nodes
 from surgery.engine.leaves import array_of, element, is_array, view_of
 from surgery.engine.reading import SourceFiles
 from surgery.engine.scratch import Scratch
-from surgery.engine.tiles import blocks_of, copy, window_of
+from surgery.engine.tiles import blocks_of, copy, stretch_of
 from surgery.ops.base import Op, OpError
 from surgery.ops.ways import Assembly, Elementwise, Kernel, Views, Way
 from surgery.tensors.expr import Computed, Held, Stored, Strided, TensorExpr
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Stage: TypeAlias = "tuple[object, Callable[[], Kernel]]"
 
-__all__ = ["BLOCK", "contents", "needs_torch", "room_for", "through", "way_of"]
+__all__ = ["BATCH", "contents", "needs_torch", "room_for", "through", "way_of"]
 
 #: elements that pass through a chain of kernels at a time: they and what kernels keep should fit the cache
-BLOCK = 1 << 17
+BATCH = 1 << 17
 
 
 def way_of(node: Computed) -> Way | None:
@@ -75,12 +75,12 @@ def room_for(roots: Iterable[TensorExpr]) -> int:
 
 def _room(node: TensorExpr) -> int:
     if isinstance(node, Stored):
-        return min(BLOCK * node.spec.dtype.size, node.spec.nbytes)
+        return min(BATCH * node.spec.dtype.size, node.spec.nbytes)
     if isinstance(node, Computed) and isinstance(way_of(node), Elementwise):
         return 0
     # the parts that an operation gives are no larger than what they are parts of
     inputs = node.inputs if isinstance(node, Computed) else ()
-    return max(window_of(expr.spec.nbytes) for expr in (node, *inputs))
+    return max(stretch_of(expr.spec.nbytes) for expr in (node, *inputs))
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class Flows(Evaluation[Flow]):
         self._files = files
         self._scratch = scratch
         #: what blocks lie in: one flow flows at a time
-        self._window = scratch.take(room_for(roots))
+        self._memory = scratch.take(room_for(roots))
 
     def _leaf(self, expr: TensorExpr) -> Flow:
         if isinstance(expr, Stored):
@@ -169,10 +169,10 @@ class Flows(Evaluation[Flow]):
         import numpy
 
         if not isinstance(flow.source, Stored):
-            yield from blocks_of(flow.source, self._window)
+            yield from blocks_of(flow.source, self._memory)
             return
         dtype = flow.source.spec.dtype
-        for chunk in self._files.chunks(flow.source.ranges, view_of(self._window[: BLOCK * dtype.size])):
+        for chunk in self._files.chunks(flow.source.ranges, view_of(self._memory[: BATCH * dtype.size])):
             yield numpy.frombuffer(chunk, element(dtype))
 
 
@@ -197,8 +197,8 @@ def _passed(wholes: Iterable[Array], stages: Iterable[_Stage]) -> Iterator[Array
     """Elements after the kernels that they pass through."""
     kernels = [(operation, start()) for operation, start in stages]
     for whole in wholes:
-        for at in range(0, whole.size, BLOCK) if kernels else (0,):
-            block = whole[at : at + BLOCK] if kernels else whole
+        for at in range(0, whole.size, BATCH) if kernels else (0,):
+            block = whole[at : at + BATCH] if kernels else whole
             for operation, kernel in kernels:
                 block = _guarded(operation, kernel, block)
             yield block

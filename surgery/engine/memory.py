@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from surgery.engine.evaluation import nodes
-from surgery.engine.flow import BLOCK, room_for, way_of
+from surgery.engine.flow import BATCH, room_for, way_of
 from surgery.engine.leaves import is_array, reach
 from surgery.ops.ways import Elementwise, Views
 from surgery.tensors.expr import Computed, Held, Stored, Strided, TensorExpr
@@ -42,7 +42,7 @@ def memory_of_values(exprs: Iterable[TensorExpr]) -> int:
 
 def memory_of_stages(count: int, numel: int) -> int:
     """A bound for what `count` kernels keep, for a tensor of `numel` elements."""
-    return count * min(BLOCK, numel) * _KERNEL
+    return count * min(BATCH, numel) * _KERNEL
 
 
 def memory_of_flows(exprs: Iterable[TensorExpr]) -> int:

@@ -11,7 +11,7 @@ import os
 import struct
 
 from surgery.files.failures import UNAVOIDABLE
-from surgery.sinks.blocks import BLOCK
+from surgery.files.writer import BLOCK
 
 __all__ = ["Sharing"]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from surgery.ops.ways import Array
 
-__all__ = ["WINDOW", "blocks_of", "copy", "window_of"]
+__all__ = ["STRETCH", "blocks_of", "copy", "stretch_of"]
 
 #: bytes that are put in order at a time; more for the largest tensors, so that some cache lines are used whole
-WINDOW = 4 << 20
+STRETCH = 4 << 20
 _PART = 64
 #: elements along each side of a tile, and bytes that are added to its rows
 _TILE, _PADDING = 256, 64
@@ -27,9 +27,9 @@ _SMALL = 32 << 10
 _NARROW = 8
 
 
-def window_of(nbytes: int) -> int:
+def stretch_of(nbytes: int) -> int:
     """How many bytes of a tensor of `nbytes` are put in order at a time."""
-    return min(nbytes, max(WINDOW, nbytes // _PART))
+    return min(nbytes, max(STRETCH, nbytes // _PART))
 
 
 def blocks_of(array: Array, memory: Array) -> Iterator[Array]:
@@ -37,9 +37,9 @@ def blocks_of(array: Array, memory: Array) -> Iterator[Array]:
 
     Args:
         array: of any strides.
-        memory: at least `window_of` its bytes, which are written to unless the array is contiguous.
+        memory: at least `stretch_of` its bytes, which are written to unless the array is contiguous.
     """
-    room = max(1, min(memory.nbytes, window_of(array.nbytes)) // array.itemsize)
+    room = max(1, min(memory.nbytes, stretch_of(array.nbytes)) // array.itemsize)
     if array.flags.c_contiguous:
         flat = array.reshape(-1)
         yield from (flat[at : at + room] for at in range(0, flat.size, room))

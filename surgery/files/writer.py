@@ -17,7 +17,8 @@ from surgery.files.writeback import begin_writeback
 
 __all__ = ["BLOCK", "DIRECT_FILE", "FileWriter", "write_all"]
 
-#: direct pieces begin and end at multiples of this, in the file and in memory
+#: the blocks of file systems: what goes past the page cache begins and ends at multiples of this, in the file and in
+#: memory, and so does what two files share
 BLOCK = 4096
 #: files smaller than this are better left in the page cache, where their reader finds them
 DIRECT_FILE = 32 << 20

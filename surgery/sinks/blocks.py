@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from surgery.files.writer import BLOCK
 from surgery.tensors.expr import Stored, TensorExpr
 
-__all__ = ["BLOCK", "remainder"]
+__all__ = ["remainder"]
 
-#: the block size of file systems that share blocks
-BLOCK = 4096
 #: below this, sharing saves nothing
 _LARGE = 1 << 20
 

@@ -14,12 +14,13 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.files.writer import BLOCK
 from surgery.formats.additions import ALIASES, CHECKSUMS, PREFIX, RECORD, UNASKED
 from surgery.formats.following import following
 from surgery.formats.safetensors import DTYPE_NAMES
 from surgery.sinks import SINKS
 from surgery.sinks.base import Embed, Request, Sink, blank
-from surgery.sinks.blocks import BLOCK, remainder
+from surgery.sinks.blocks import remainder
 from surgery.sinks.layout import Block, FileLayout, Layout, Placed
 from surgery.tensors.spec import Spec, format_bytes
 from surgery.wording import listed

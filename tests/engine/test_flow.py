@@ -287,7 +287,7 @@ def views(draw):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    for name, value in {"_TILE": 8, "_SMALL": 0, "_NARROW": 2, "WINDOW": 512}.items():
+    for name, value in {"_TILE": 8, "_SMALL": 0, "_NARROW": 2, "STRETCH": 512}.items():
         monkeypatch.setattr(tiles, name, value)
 
 
@@ -300,7 +300,7 @@ def test_arrays_of_any_strides_are_put_in_order(small_tiles, view, room):
     back = numpy.empty(view.shape[::-1], view.dtype).transpose()
     tiles.copy(back, ordered)
     assert numpy.array_equal(back, view)
-    memory = numpy.empty(tiles.window_of(view.nbytes), "u1")
+    memory = numpy.empty(tiles.stretch_of(view.nbytes), "u1")
     blocks = [block.copy() for block in tiles.blocks_of(view, memory)]
     assert all(block.ndim == 1 for block in blocks)
     assert b"".join(block.tobytes() for block in blocks) == ordered.tobytes()
@@ -312,7 +312,7 @@ def test_large_transpositions(shape, dtype):
     array = numpy.arange(numpy.prod(shape)).astype(dtype).reshape(shape)
     for order in ((*range(len(shape) - 2), -1, -2), tuple(range(len(shape)))[::-1]):
         view = array.transpose(order)
-        blocks = tiles.blocks_of(view, numpy.empty(tiles.window_of(view.nbytes), "u1"))
+        blocks = tiles.blocks_of(view, numpy.empty(tiles.stretch_of(view.nbytes), "u1"))
         assert b"".join(block.tobytes() for block in blocks) == view.tobytes()
 
 

@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from surgery.sinks.blocks import BLOCK, remainder
+from surgery.files.writer import BLOCK
+from surgery.sinks.blocks import remainder
 from surgery.sinks.layout import Block
 from surgery.sinks.pickles.tensors import PickledStorage
 from surgery.sinks.pickles.zip import Member, directory, local_header
