@@ -11,7 +11,7 @@ from surgery.codes import all_codes
 from surgery.diagnostics import Span
 from surgery.document import ListNode, MapNode, Node, Scalar, texts
 from surgery.expect import Expect, expect
-from surgery.fields import Kind, Reader, anything, boolean, integer, main, mapping_of, option, string
+from surgery.fields import Kind, Reader, anything, boolean, either, integer, main, mapping_of, one_of, option, string
 from surgery.fields.declare import REQUIRED
 from surgery.fields.kinds import describe
 from surgery.fields.reader import parameters_in
@@ -81,7 +81,11 @@ class Case:
     seed: int = option(integer, default=0, help="of the values that are drawn")
     expect: Expect | None = option(expect, help="what the result must be, as in the recipe itself")
     error: Failure | None = option(_FailureKind(), help="the error that the recipe must end with instead")
-    inverse: bool = option(boolean, default=False, help="whether the inverse of the recipe gives every tensor back")
+    inverse: bool | str = option(
+        either(boolean, one_of("partial")),
+        default=False,
+        help="whether the inverse of the recipe gives every tensor back; `partial`: but for what it leaves behind",
+    )
     span: Span | None = None
     node: Node | None = None
 

@@ -13,9 +13,10 @@ from surgery.cases import Case
 from surgery.diagnostics import Diagnostic, Span, SurgeryError, fail
 from surgery.planner import make_plan
 from surgery.planning.context import Context
-from surgery.recipe import Recipe
+from surgery.recipe import Bound, Recipe
 from surgery.sources.given import Given
 from surgery.testing.inside import inside
+from surgery.testing.inverse import check_inverse
 from surgery.testing.making import make_files, make_objects
 from surgery.testing.needs import unmet
 from surgery.testing.outcome import Outcome, Tested
@@ -23,6 +24,7 @@ from surgery.testing.quiet import apart
 
 if TYPE_CHECKING:
     from surgery.plan import Plan
+    from surgery.result import Result
 
 __all__ = ["try_case", "try_recipe"]
 
@@ -94,21 +96,32 @@ class _Trial:
         objects = make_files(self.recipe, case, self.directory, self.allow)
         given, before = make_objects(self.recipe, case, self.directory, self.allow)
         if case.error is None:
-            self._expecting(self._plan(given), objects | before).execute()
+            bound = self._bound()
+            result = self._expecting(self._plan(bound, given), objects | before).execute()
+            if case.inverse:
+                self._invert(bound, result, given)
             return
         try:
-            self._plan(given).execute()
+            self._plan(self._bound(), given).execute()
         except SurgeryError as error:
             self._compare(error)
             return
         raise fail("test-failed", f"`{case.name}`: no error, where `{case.error.code}` was to come", case.span)
 
-    def _plan(self, given: dict[str, Any]) -> Plan:
+    def _bound(self) -> Bound:
         values = {name: value for _, name, value in self.case.params}
         bound = inside(self.recipe.bind(values, self.directory), self.directory)
-        if self.case.source is not None:
-            bound = dataclasses.replace(bound, source=Given("source"), sources={})
+        if self.case.source is None:
+            return bound
+        return dataclasses.replace(bound, source=Given("source"), sources={})
+
+    def _plan(self, bound: Bound, given: dict[str, Any]) -> Plan:
         return make_plan(self.recipe, bound, allow=self.allow, given=given)
+
+    def _invert(self, bound: Bound, result: Result, given: dict[str, Any]) -> None:
+        partial = self.case.inverse == "partial"
+        span = self.case.span
+        check_inverse(self.recipe, bound, result.state_dict, given, self.allow, span, partial=partial)
 
     def _expecting(self, plan: Plan, objects: dict[str, Any]) -> Plan:
         """The plan that also checks what the case expects, once its values are there."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from surgery.recipe import Recipe
+
 #: a source, and a value for the parameter that nothing asks for then
 MADE = "source: {keys: {module.w: [1]}}, params: {model: x}"
 RIGHT = {
@@ -63,6 +65,25 @@ tests:
       weights: {source: {torchvision: squeezenet1_1}, steps: [{rename: "** -> x.**"}]}
     expect: {parity: {like: {given: weights}, input: [1, 3, 32, 32]}}
 """,
+    "the inverse": f"  - {{name: a, {MADE}, inverse: true}}\n",
+    "the inverse of what a file has": """\
+source: in.pth
+steps: [{convert: "l.{i}.qkv -> l.{i}.(q|k|v) via chunk"}]
+tests: [{name: a, files: {in.pth: {keys: {"l.(0..2).qkv": [6, 2], n: {shape: [], dtype: int64}}}}, inverse: true}]
+""",
+    "a partial inverse": """\
+source: in.pth
+steps: [{filter: {drop: head}}, {rename: "a -> b"}]
+tests: [{name: a, files: {in.pth: {keys: {a.w: [1], head.w: [1]}}}, inverse: partial}]
+""",
+    "the inverse of what a model loads": """\
+source: {torchvision: squeezenet1_1}
+steps: [{load: {from: in.pth, steps: [{rename: "module.** -> **"}]}}]
+tests:
+  - name: a
+    files: {in.pth: {source: {torchvision: squeezenet1_1}, steps: [{rename: "** -> module.**"}]}}
+    inverse: true
+""",
     "a model, and what it computes": """\
 params: {model: {type: path}}
 source: {torchvision: squeezenet1_1}
@@ -114,6 +135,10 @@ WRONG = {
     "an error of what is made": (
         "  - {name: a, files: {in.xyz: {keys: {w: [1]}}}, params: {model: in.xyz}, error: output-format}\n",
         "no format goes by the suffix `.xyz`",
+    ),
+    "no inverse": (
+        "source: {keys: {w: [1], v: [1]}}\nsteps: [{filter: {drop: v}}]\ntests: [{name: a, inverse: true}]\n",
+        "v",
     ),
     "a value that does not fit": (
         "params: {n: 3}\nsource: {keys: {w: [1]}}\ntests: [{name: a, params: {n: three}}]\n",
@@ -218,6 +243,24 @@ class TestParity:
         found = outcome(text, f"import:{module}")
         assert found.diagnostics[0].message == "the reference has no output `som`"
         assert found.diagnostics[0].notes == ("its outputs: `sum`, `more`",)
+
+
+def test_an_inverse_that_gives_back_something_else(outcome, monkeypatch):
+    steps = [{"rename": "fc.a -> module.b, fc.b -> module.a"}, {"filter": {"drop": "fc.c"}}, {"create": "d -> ones(1)"}]
+    wrong = Recipe.of_data({"source": {"given": "x"}, "steps": steps})
+    monkeypatch.setattr(Recipe, "invert", lambda *_, **__: wrong)
+    case = """\
+source: in.pth
+steps: [{rename: "module.** -> fc.**"}]
+tests: [{name: a, files: {in.pth: {keys: {"module.(a|b|c)": [1]}}}, inverse: true}]
+"""
+    (found,) = outcome(case).diagnostics
+    assert found.code == "test-failed"
+    assert found.notes == (
+        "not given back: `module.c`",
+        "not there before: `d`",
+        "with other values: `module.b`, `module.a`",
+    )
 
 
 class TestSkipped:
