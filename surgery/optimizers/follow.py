@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from surgery.formats.contents import Rest
+from surgery.formats.contents import Placeholder, Rest
 from surgery.formats.editing import with_node
 from surgery.formats.nodes import children, is_optimizer
 from surgery.optimizers.flat import flat_optimizer, is_flat, nested_optimizer
@@ -32,8 +32,8 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
     State follows parameters by name through renaming, dropping, replacement, freezing, extraction and reordering: it is
     handed on as it stands, bit for bit. State of parameters that are gone, or whose values were computed anew, goes. A
     new parameter joins the group of the layer that it replaces, else that of its nearest neighbour, and begins without
-    state. One that the optimizer did not have (frozen, and left out) it does not get. In each group the order is that
-    of the result, as ``model.parameters()`` gives it.
+    state. What the optimizer did not have (frozen, and left out) it does not get, nor what replaces that. In each group
+    the order is that of the result, as ``model.parameters()`` gives it.
 
     Args:
         subject: the result, with the rest of the checkpoint it came from.
@@ -54,6 +54,9 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
     others = other_models(rest)
     changed = rest.tree
     for path, node in _optimizers(rest.tree, rest.entry):
+        if isinstance(node, Placeholder):
+            context.remarks.append(f"{'.'.join(path)}: a pickled optimizer, not its state dict; it stays as it stood")
+            continue
         optimizer = nested_optimizer(node) if is_flat(node) else node
         if not (moved or _names_parameters(optimizer)):
             continue
@@ -86,7 +89,7 @@ def _outcomes(optimizer: Mapping[str, Any], before: Mapping[str, Spec], after: l
     return [] if first is None else [first]
 
 
-def _optimizers(tree: Any, entry: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+def _optimizers(tree: Any, entry: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """The optimizers in a checkpoint, with their paths; not those inside the state dict itself."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), tree)]
     seen: set[int] = set()
@@ -95,7 +98,8 @@ def _optimizers(tree: Any, entry: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if (is_optimizer(node) and _is_whole(node)) or is_flat(node):
+        pickled = isinstance(node, Placeholder) and is_optimizer(node.state)
+        if pickled or (is_optimizer(node) and _is_whole(node)) or is_flat(node):
             yield path, node
         elif path != entry and len(path) < _DEEPEST and isinstance(node, Mapping | list | tuple):
             waiting.extend([((*path, name), child) for name, child in children(node)][::-1])

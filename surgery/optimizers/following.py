@@ -44,7 +44,7 @@ class Following:
         self.members: list[list[Member]] = [[] for _ in optimizer["param_groups"]]
         previous = 0
         for one in after:
-            sources = (one.old,) if one.old is not None else one.related
+            sources = (one.old,) if one.old is not None else (*one.related, *one.replaced)
             if sources and not any(name in self._group_of for name in sources):
                 # it was left out of the optimizer, as frozen parameters are
                 continue

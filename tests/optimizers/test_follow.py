@@ -340,6 +340,15 @@ def test_an_optimizer_that_is_left_behind_need_not_be_certain(tmp_path: Path) ->
     assert list(torch.load(tmp_path / "out.pt", weights_only=True)) == ["epoch", "model"]
 
 
+def test_a_pickled_optimizer_stays_and_the_plan_says_so(tmp_path: Path) -> None:
+    model = net()
+    torch.save({"model": model.state_dict(), "optimizer": SGD(model.parameters(), lr=0.1)}, tmp_path / "in.pt")
+    source = {"checkpoint": {"path": str(tmp_path / "in.pt"), "entry": "model"}}
+    output = {"path": str(tmp_path / "out.pt"), "container": "keep"}
+    plan = surgery.load({"source": source, "steps": [{"filter": {"drop": "4"}}], "output": output}).plan()
+    assert plan.remarks[0] == "optimizer: a pickled optimizer, not its state dict; it stays as it stood"
+
+
 def test_the_optimizer_of_another_model_stays(tmp_path: Path) -> None:
     other = nn.Linear(2, 2)
     second = Adam(other.parameters())
