@@ -311,19 +311,9 @@ class Recipe:
         limits: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> Recipe:
-        """The recipe that takes back what this one does: every tensor, bit for bit, under the key that it had.
+        """The recipe that takes back what this one does; `surgery.inversion.invert` says more of the arguments.
 
-        Its `text` is what a person would have written. It is proved on the keys of `checkpoint`, or of the recipe's own
-        source where that is at hand; without keys it is given only where the rules themselves are proof. What there is
-        to say of it, such as rules that had to be narrower than their mirror images, is among its `warnings`.
-
-        Args:
-            checkpoint: a checkpoint or a state dict in the place of the recipe's source.
-            params: values of the parameters by name; `named` takes them as keywords.
-            allow: permissions, as those of `plan`.
-            partial: whether tensors that the recipe leaves behind are forgotten.
-            limits: limits that are raised.
-            named: values of parameters.
+        Its `text` is what a person would have written, and what there is to say of it is among its `warnings`.
 
         Raises:
             SurgeryError: ``no-inverse``, with every rule that has none; or what else is wrong.

@@ -19,7 +19,7 @@ from surgery.planning.assign import selectors_of
 from surgery.planning.keys import NewKeys
 from surgery.tensors.spec import Spec
 
-__all__ = ["Wanted", "idle_exceptions", "matches_of", "wrongly_taken"]
+__all__ = ["Wanted", "idle_parts", "matches_of", "wrongly_taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,20 @@ def matches_of(draft: Draft, keys: Sequence[str], values: Mapping[str, Any]) -> 
     return found
 
 
-def idle_exceptions(drafts: Sequence[Draft], keys: Mapping[str, Wanted], values: Mapping[str, Any]) -> list[list[Path]]:
-    """For each draft the exceptions that hold for no key which reaches it."""
+def idle_parts(
+    drafts: Sequence[Draft], keys: Mapping[str, Wanted], values: Mapping[str, Any]
+) -> list[tuple[bool, list[Path]]]:
+    """For each draft whether it takes no key, and the exceptions that hold for no key which reaches it."""
     rules = [draft.rule(values) for draft in drafts]
     places = [place for place, rule in enumerate(rules) for _ in selectors_of(rule)]
     selectors = [selector for rule in rules for selector in selectors_of(rule)]
     index = SelectorIndex(selectors)
+    taking: set[int] = set()
     for key, want in keys.items():
         with contextlib.suppress(GuardError):
-            index.first(key.split("."), Facts(key, want.spec, None))
-    found: list[list[Path]] = [[] for _ in drafts]
+            found = index.first(key.split("."), Facts(key, want.spec, None))
+            taking |= {places[found[0]]} if found else set()
+    idle: list[list[Path]] = [[] for _ in drafts]
     for place, selector in zip(places, selectors, strict=True):
-        found[place] += index.idle(selector)
-    return found
+        idle[place] += index.idle(selector)
+    return [(place not in taking, paths) for place, paths in enumerate(idle)]

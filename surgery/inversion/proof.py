@@ -133,9 +133,6 @@ def _draft(proof: _Proof, number: int, rule: Rule) -> Draft | None:
         if via and not isinstance(rule.left, Path):
             proof.ask("what this rule leaves out may look otherwise once it is computed", rule.span)
             return None
-    elif any(len(set(part.alternatives)) < len(part.alternatives) for part in _open_groups(mirror.paths[0])):
-        proof.ask("two alternatives are one on the right side", rule.span)
-        return None
     elif ambiguous(_without_end(mirror)):
         proof.ask(f"in the mirror, `{mirror.paths[0]}` may match a key in more than one way", rule.span)
         return None
@@ -145,10 +142,6 @@ def _draft(proof: _Proof, number: int, rule: Rule) -> Draft | None:
     if any(not isinstance(hole.expression, Name) for hole in holes):
         proof.grant("indices are written without leading zeros", rule.span)
     return Draft(number, mirror, via, rule.optional)
-
-
-def _open_groups(path: Path) -> Iterator[Group | Capture]:
-    return (part for part in path.parts() if isinstance(part, Group | Capture) and part.alternatives)
 
 
 def _operations(proof: _Proof, rule: Rule) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from surgery.inversion.drafts import Draft
-from surgery.inversion.judging import Wanted, idle_exceptions, matches_of, wrongly_taken
+from surgery.inversion.judging import Wanted, idle_parts, matches_of, wrongly_taken
 from surgery.inversion.keys import covering, moving, path_of
 from surgery.inversion.mirror import Mirrored
 from surgery.lang.expression import Comparison, Const, Expression, ListOf, Name
@@ -55,11 +55,11 @@ def sharpened(
 
 
 def _trimmed(drafts: _Drafts, wanted: Mapping[str, Wanted], values: Mapping[str, Any]) -> Iterator[Draft]:
-    """The rules without the exceptions for which earlier rules leave nothing."""
-    idle = idle_exceptions(drafts, wanted, values)
-    for draft, paths in zip(drafts, idle, strict=True):
+    """The rules without those, and without the exceptions, for which earlier rules leave nothing."""
+    for draft, (is_idle, paths) in zip(drafts, idle_parts(drafts, wanted, values), strict=True):
         excepts = tuple(path for path in draft.mirrored.excepts if path not in paths)
-        yield dataclasses.replace(draft, mirrored=dataclasses.replace(draft.mirrored, excepts=excepts))
+        if draft.optional or not is_idle:
+            yield dataclasses.replace(draft, mirrored=dataclasses.replace(draft.mirrored, excepts=excepts))
 
 
 def _own(draft: Draft, wanted: Mapping[str, Wanted]) -> list[str]:

@@ -32,7 +32,7 @@ def recipe_text(recipe: Recipe, pieces: Sequence[Piece], conditions: Sequence[st
     steps = [piece.data for piece in pieces]
     kept = {name for pair in _NAMED.findall(emit(steps)) for name in pair if name in recipe.params}
     kept |= {other for name in kept for other in _needed(recipe, name)}
-    header: dict[str, Any] = {"surgery": FORMAT, "name": f"{recipe.name}-inverse", "description": _description(recipe)}
+    header: dict[str, Any] = {"surgery": FORMAT, **_names(recipe)}
     params = {name: _declaration(recipe, name, kept) for name in recipe.params if name in kept}
     source = {}
     if isinstance(recipe.document, MapNode) and ("source" in recipe.document or "sources" in recipe.document):
@@ -43,13 +43,17 @@ def recipe_text(recipe: Recipe, pieces: Sequence[Piece], conditions: Sequence[st
     body: dict[str, Any] = {**({"params": params} if params else {}), **source, **({"steps": steps} if steps else {})}
     if recipe.content.expect is not None and recipe.content.expect.finite is True:
         body["expect"] = {"finite": True}
-    comments = "".join(f"# {condition}\n" for condition in conditions)
+    comments = "".join(f"# taken for granted: {condition}\n" for condition in conditions)
     return format_recipe(f"{SCHEMA_LINE}\n{comments}{emit({**header, **body})}", recipe.name)
 
 
-def _description(recipe: Recipe) -> str:
+def _names(recipe: Recipe) -> dict[str, str]:
+    """The name and the description; a recipe that came from no file, and says none, has none."""
+    if not recipe.content.name and recipe.display.startswith("<"):
+        return {"name": "inverse"}
     what = " ".join(recipe.description.split()).removesuffix(".")
-    return f"The inverse of {recipe.name} ({what})." if what else f"The inverse of {recipe.name}."
+    description = f"The inverse of {recipe.name} ({what})." if what else f"The inverse of {recipe.name}."
+    return {"name": f"{recipe.name}-inverse", "description": description}
 
 
 def _needed(recipe: Recipe, name: str) -> list[str]:
