@@ -103,15 +103,17 @@ def _of_group(entries: list[Entry]) -> Iterator[Rule]:
         left = [Number(names[index]) if index in names else column[0] for index, column in enumerate(columns)]
         yield Rule(_tokens(entries[0].old, left), _tokens(entries[0].new, numbers), tuple(entries))  # type: ignore[arg-type]
         return
-    fewest = min(varying, key=lambda index: len(set(columns[index])), default=None)
-    if fewest is None:  # equal keys under several names cannot be
-        yield from map(_literal, entries)
-        return
+    # some number decides more than itself: a rule for each of its values, the number being the one that gives fewest
+    ways = [_by_value(entries, old, index) for index in varying]
+    yield from min(ways, key=len) if ways else map(_literal, entries)
+
+
+def _by_value(entries: list[Entry], numbers: list[list[str]], index: int) -> list[Rule]:
+    """The rules for entries, apart for each value of the number at `index`."""
     parts: dict[str, list[Entry]] = defaultdict(list)
-    for entry, numbers_of in zip(entries, old, strict=True):
-        parts[numbers_of[fewest]].append(entry)
-    for part in parts.values():
-        yield from _of_group(part)
+    for entry, found in zip(entries, numbers, strict=True):
+        parts[found[index]].append(entry)
+    return [rule for part in parts.values() for rule in _of_group(part)]
 
 
 def _follows(column: Sequence[str], columns: Sequence[Sequence[str]], names: Mapping[int, str]) -> str | Number | None:

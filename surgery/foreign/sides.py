@@ -130,8 +130,8 @@ def _ways(item: Wild, at_start: bool, at_end: bool, before: bool, after: bool, d
         yield (Dot(), star)
     elif before and after:
         yield (star, Dot(), deep)
-    elif at_start and item.may_be_empty:
-        yield (deep, Dot(), star)
+    elif (at_start or dotted) and item.may_be_empty:
+        yield (deep, Dot(), star)  # whole segments, and the beginning of one
     else:
         yield (star if item.may_be_empty else Cell("name", name),)
         yield (star, Dot(), deep, Dot(), last)

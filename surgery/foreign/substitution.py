@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from surgery.foreign.branches import Branch, Brancher, Edge, Item, Mark, Not, OneOf, Text, Wild
+from surgery.foreign.branches import Branch, Brancher, Edge, Item, Mark, Not, OneOf, Wild
 from surgery.foreign.letters import Cell
 from surgery.foreign.regex import parse_regex
 from surgery.foreign.remarks import Inexpressible, Reading
@@ -31,7 +31,7 @@ def substitution(pattern: str, replacement: str) -> list[Written]:
     'optional module.* -> *'
     >>> for rule in substitution(r"layers\.(\d+)\.norm\.", r"blocks.\1.ln."):
     ...     print(rule.text)
-    optional **.*layers.{i:int}.norm.*.**.*layers.{j:int}.norm.* -> **.*blocks.{i}.ln.*.**.*blocks.{j}.ln.*
+    optional **.*layers.{i:int}.norm.**.*layers.{j:int}.norm.* -> **.*blocks.{i}.ln.**.*blocks.{j}.ln.*
     optional **.*layers.{i:int}.norm.* -> **.*blocks.{i}.ln.*
     """
     node, compiled = parse_regex(pattern)
@@ -56,7 +56,7 @@ def _rules(branch: Branch, pieces: Sequence[Piece]) -> list[Written]:
 
 
 def _twice(branch: Branch, pieces: Sequence[Piece], groups: int, brancher: Brancher) -> list[Written]:
-    """The rules for keys that match in two places, not both in one segment; none, where that takes many."""
+    """The rule for keys that match in two places, not both in one segment; none, where it takes more than one rule."""
     if any(isinstance(item, Edge | Not) for item in branch):
         return []
     between = Wild("rest", brancher.number(), may_be_empty=True, lazy=True)
@@ -66,17 +66,11 @@ def _twice(branch: Branch, pieces: Sequence[Piece], groups: int, brancher: Branc
     filled = [Group(piece.number + groups + 1) if isinstance(piece, Group) else piece for piece in pieces]
     try:
         sides = sides_of((*branch, *middle, *again), (*pieces, Group(groups + 1), *filled))
-        if not _ends_with_dot(branch):
-            sides = [each for each in sides if any(isinstance(c, Cell) and c.id == across for c in each.left)]
-        rules = [rule for each in sides for rule in write_rules(each)]
+        apart = [each for each in sides if any(isinstance(c, Cell) and c.id == across for c in each.left)]
+        rules = [rule for each in apart for rule in write_rules(each)]
     except Inexpressible:
         return []
-    return rules if len(rules) <= 2 else []
-
-
-def _ends_with_dot(branch: Branch) -> bool:
-    last = next((item for item in reversed(branch) if not isinstance(item, Mark)), None)
-    return isinstance(last, Text) and last.text.endswith(".")
+    return rules if len(rules) == 1 else []
 
 
 def _renumbered(item: Item, groups: int) -> Item:

@@ -79,15 +79,16 @@ def _from_file(words: str) -> tuple[Any, Any]:
 
 def _for_type(config: Any, words: str) -> Any:
     modeling_auto = _library().models.auto.modeling_auto
-    for task in (*(f"FOR_{task}" for task in _TASKS), None):
-        mapping = getattr(modeling_auto, f"MODEL_{task}_MAPPING" if task else "MODEL_MAPPING")
+    first = [*(f"MODEL_FOR_{task}_MAPPING" for task in _TASKS), "MODEL_MAPPING"]
+    others = [name for name in vars(modeling_auto) if name.startswith("MODEL_FOR_") and name.endswith("_MAPPING")]
+    for name in dict.fromkeys((*first, *others)):
+        mapping = getattr(modeling_auto, name)
         if type(config) in mapping:
             found = mapping[type(config)]
-            return found[0] if isinstance(found, tuple) else found
-    for name, mapping in vars(modeling_auto).items():
-        if name.startswith("MODEL_FOR_") and name.endswith("_MAPPING") and type(config) in mapping:
-            found = mapping[type(config)]
-            return found[0] if isinstance(found, tuple) else found
+            model_class = found[0] if isinstance(found, tuple) else found
+            # a model of several parts may be listed with the class of its text part
+            if isinstance(config, getattr(model_class, "config_class", None) or object):
+                return model_class
     raise fail("unknown-model", f"transformers has a configuration for `{words}`, but no model")
 
 

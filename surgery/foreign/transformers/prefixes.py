@@ -17,17 +17,17 @@ def prefix_rules(prefix: str, keys: Collection[str]) -> list[Written]:
         return []
     below = {key.removeprefix(f"{prefix}.").split(".")[0] for key in keys if key.startswith(f"{prefix}.")}
     beside = {key.split(".")[0] for key in keys if not key.startswith(f"{prefix}.")}
-    head = (*text_letters(prefix), Dot())
-    if below:
-        children = sorted(below - beside - {prefix})
-        return _rules(children, lambda child: Sides(child, (*head, *child)))
-    return _rules(sorted(beside - {prefix}), lambda child: Sides((*head, *child), child))
+    head: Letters = (*text_letters(prefix), Dot())
+    if not below:
+        return _rules(beside - {prefix}, lambda child: Sides((*head, *child), child))
+    added = _rules(below - beside - {prefix}, lambda child: Sides(child, (*head, *child)))
+    return added + _rules(beside - below - {prefix}, lambda child: Sides((*head, *child), child))
 
 
-def _rules(children: list[str], sides: Callable[[Letters], Sides]) -> list[Written]:
+def _rules(children: set[str], sides: Callable[[Letters], Sides]) -> list[Written]:
     if not children:
         return []
     child: Letters = (
-        (Cell("one_of", "child", options=tuple(children)),) if len(children) > 1 else text_letters(children[0])
+        (Cell("one_of", "child", options=tuple(sorted(children))),) if len(children) > 1 else text_letters(*children)
     )
     return write_rules(sides(child))

@@ -31,8 +31,9 @@ def spared_keys(model: Any, transforms: Sequence[Any]) -> dict[str, str]:
         renamed, _ = rename_source_key(key, renamings, converters, model.base_model_prefix, keys)
         if renamed not in keys and rename_source_key(key, renamings_back, converters_back, reverse=True)[0] == key:
             found.add(key)
-    modules = {_above(key) for key in found}
-    whole = modules - {_above(key) for key in keys if key not in found} - {""}
+    others = [key for key in keys if key not in found]
+    modules = {_above(key) for key in found} - {""}
+    whole = {module for module in modules if not any(key.startswith(f"{module}.") for key in others)}
     return {_above(key) if _above(key) in whole else key: key for key in sorted(found)}
 
 
