@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 
-from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.tensors.device import numbered
 from surgery.tensors.subject import Entry
 
@@ -52,6 +52,6 @@ def refuse_absent(entries: Iterable[Entry]) -> None:
             notes = (there_are(here), f"`{device} or cpu` takes the CPU where there is no other")
             if span is None:
                 notes = (there_are(here), "`map_location: cpu` takes the CPU")
-            found += fail("device", f"there is no {device} here", span, notes).diagnostics
+            found.append(Diagnostic("device", f"there is no {device} here", span, notes))
     if found:
         raise SurgeryError(found)

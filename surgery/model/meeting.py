@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import fx, nn
 
-from surgery.model.placement import module_devices
+from surgery.model.parts import module_devices
 from surgery.model.seeds import seeded
 from surgery.model.skeleton import Skeleton, copied
 from surgery.model.whole import declared_whole, is_whole

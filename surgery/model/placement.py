@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from surgery.model.offload import bring_in
+from surgery.model.parts import device_at, module_devices
 from surgery.model.skeleton import Skeleton
 from surgery.tensors.subject import Subject
 
-__all__ = ["computing", "module_devices", "place"]
+__all__ = ["computing", "place"]
 
 
 def place(model: nn.Module, subject: Subject, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
@@ -32,15 +33,14 @@ def place(model: nn.Module, subject: Subject, weights: Mapping[str, Tensor] | No
     devices = {key: entry.device or "cpu" for key, entry in subject.entries.items()}
     if set(devices.values()) <= {"cpu"}:
         return model
-    used = module_devices(model, computing(devices))
-    for path, module in Skeleton(model).modules.items():
-        device = _device_at(path, used)
+    used, modules = module_devices(model, computing(devices)), Skeleton(model).modules
+    for path, module in modules.items():
+        device = device_at(path, used)
         for name in module._non_persistent_buffers_set:
             buffer = module._buffers.get(name)
             if buffer is not None and device is not None:
                 module._buffers[name] = buffer.to(device)
     if len(set(used.values())) > 1:
-        modules = Skeleton(model).modules
         for path, device in used.items():
             modules[path].register_forward_pre_hook(_ToDevice(device), with_kwargs=True)
         model.register_forward_hook(_back_to_inputs, with_kwargs=True)
@@ -108,25 +108,3 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _tensors(item)
-
-
-def module_devices(model: nn.Module, devices: Mapping[str, str]) -> dict[str, str]:
-    """The topmost modules all of whose tensors are on one device, with that device; ``""`` is the whole model."""
-    below: dict[str, set[str]] = {}
-    for key, device in devices.items():
-        segments = key.split(".")[:-1]
-        for depth in range(len(segments) + 1):
-            below.setdefault(".".join(segments[:depth]), set()).add(device)
-    found: dict[str, str] = {}
-    for path in Skeleton(model).modules:
-        inside = below.get(path, set())
-        if len(inside) == 1 and _device_at(path, found) is None:
-            found[path] = next(iter(inside))
-    return found
-
-
-def _device_at(path: str, parts: Mapping[str, str]) -> str | None:
-    """The device of the part that the module at `path` belongs to."""
-    segments = path.split(".") if path else []
-    prefixes = [".".join(segments[:depth]) for depth in range(len(segments) + 1)]
-    return next((parts[prefix] for prefix in prefixes if prefix in parts), None)

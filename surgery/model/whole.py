@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from torch import nn
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
+from surgery.model.parts import devices_inside
 from surgery.model.skeleton import Skeleton
 from surgery.suggest import did_you_mean
 
@@ -59,23 +60,12 @@ def check_whole(skeleton: Skeleton, placed: Mapping[str, str], names: Collection
     """
     check_classes(skeleton.module, names)
     found: list[Diagnostic] = []
-    for path, module, devices in _modules_with_devices(skeleton, placed):
+    inside = devices_inside(placed)
+    for path, module in skeleton.modules.items():
+        devices = inside.get(path, ())
         if len(devices) > 1 and is_whole(module, (*names, *REACHING_IN)):
             message = f"`{path}`, a {type(module).__name__}, would be on {' and '.join(devices)}"
-            found += fail("device", message, notes=("it stays whole: one rule for all of it",)).diagnostics
+            found.append(Diagnostic("device", message, notes=("it stays whole: one rule for all of it",)))
     if found:
         raise SurgeryError(found)
     return (*names, *REACHING_IN)
-
-
-def _modules_with_devices(
-    skeleton: Skeleton, placed: Mapping[str, str]
-) -> Iterator[tuple[str, nn.Module, tuple[str, ...]]]:
-    """Every module with the devices of its tensors, those further inside among them."""
-    below: dict[str, dict[str, None]] = {}
-    for key, device in placed.items():
-        segments = key.split(".")[:-1]
-        for depth in range(len(segments) + 1):
-            below.setdefault(".".join(segments[:depth]), {})[device] = None
-    for path, module in skeleton.modules.items():
-        yield path, module, tuple(below.get(path, ()))

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from surgery.formats import Rest
 from surgery.model.assemble import assemble
 from surgery.model.given import subject_of_module
-from surgery.model.placement import module_devices
+from surgery.model.parts import module_devices
 from surgery.planning.context import Context
 from surgery.tensors.expr import detach
 from surgery.tensors.subject import Subject
