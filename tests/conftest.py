@@ -28,6 +28,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
     parser.addoption("--fuzz", type=int, metavar="N", help="cases of each random test, not what CI has time for")
+    parser.addoption("--every-model", action="store_true", help="import every model type of transformers, not a sample")
 
 
 def pytest_configure(config: pytest.Config) -> None:

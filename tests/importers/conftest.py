@@ -105,8 +105,3 @@ def imported() -> Callable[..., Recipe]:
         return Recipe.of_data({"steps": steps}), found
 
     return recipe  # type: ignore[return-value]
-
-
-def without_memory(state: State) -> dict[str, torch.Tensor]:
-    """Tensors of the same shapes that have values, of one number each."""
-    return {key: torch.zeros((), dtype=value.dtype).expand(value.shape) for key, value in state.items()}
