@@ -122,10 +122,13 @@ class SelectorIndex:
             case Guarded(selector=inner, condition=condition):
                 matched: set[int] = set()
                 found_inner = self._select(inner, key, facts, matched)
-                if found_inner is None or not self._holds(condition, *found_inner, facts):
-                    return None
-                used |= matched
-                return found_inner
+                if found_inner is None:
+                    # what an exception leaves out is left out whatever the condition says
+                    used |= matched
+                elif self._holds(condition, *found_inner, facts):
+                    used |= matched
+                    return found_inner
+                return None
         raise AssertionError(selector)
 
     def _holds(self, condition: Expression, path: Path, match: Match, facts: Facts) -> bool:

@@ -171,3 +171,10 @@ def test_rules_in_order_give_what_a_loop_gives() -> None:
             match = matches[number] if number is not None else None
             expected = ".".join([f"r{number}", *match.rest]) if match else None
             assert found.get(key) == expected
+
+
+def test_an_exception_holds_whatever_the_condition_says() -> None:
+    """What it leaves out never reaches the condition; it is not idle for that."""
+    found, context = renamed("{i:int} except 0.x if i < 1 -> b.{i}", ["0.x", "0.y", "1.z"])
+    assert found == {"0.y": "b.0.y"}
+    assert context.diagnostics == []
