@@ -13,6 +13,7 @@ from surgery.fields.reader import parameters_in
 from surgery.params.param import REQUIRED, Param, check_value
 from surgery.params.types import TYPES, ParamType, type_of
 from surgery.suggest import did_you_mean
+from surgery.tensors.dtype import DTYPES
 from surgery.wording import listed
 
 __all__ = ["depends_on", "read_params"]
@@ -164,13 +165,23 @@ def _check_default(param: Param) -> None:
     if node is None or default is None or any(True for _ in parameters_in(node)):
         return
     # what is plainly right is not worth the import of a validator
-    bounded = param.minimum is not None or param.maximum is not None
-    chosen = not param.choices or any(type(one) is type(default) and one == default for one in param.choices)
-    if chosen and not bounded and not param.many and type_of(default) is param.type:
-        return
-    wrong = check_value(param, default)
+    wrong = None if _is_plainly_right(param, default) else check_value(param, default)
     if wrong is not None:
         raise fail("parameter", wrong[0], node.span, wrong[1])
+
+
+def _is_plainly_right(param: Param, default: Any) -> bool:
+    """Whether a default is one of the choices and between the bounds, and of the type beyond doubt."""
+    chosen = not param.choices or any(type(one) is type(default) and one == default for one in param.choices)
+    if param.many or not chosen:
+        return False
+    if param.type is TYPES["dtype"]:
+        return isinstance(default, str) and default in DTYPES
+    if type_of(default) is not param.type:
+        return False
+    if not isinstance(default, int | float):
+        return param.minimum is None and param.maximum is None
+    return (param.minimum is None or default >= param.minimum) and (param.maximum is None or default <= param.maximum)
 
 
 def depends_on(param: Param) -> list[str]:
