@@ -86,6 +86,7 @@ def make_plan(
         files=context.files,
         opened=tuple(context.opened),
         included=context.included,
+        brought=context.brought,
         allow=context.allow,
         given=bool(context.given),
         run_checks=tuple(context.run_checks),
@@ -99,6 +100,7 @@ def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subj
         subject = bound.expect.check_plan(subject, context)
     check_given(bound, context)
     _check_values(subject, context)
+    _remark_frozen(subject, context)
     subject = without_left(subject, outputs, context)
     kept = [output for output in outputs if output.container == "keep"]
     if kept:
@@ -108,6 +110,18 @@ def _result(bound: Bound, outputs: tuple[Output, ...], context: Context) -> Subj
     if not subject.entries:
         context.report("empty-result", "the result has no tensors", warning=True)
     return subject
+
+
+def _remark_frozen(subject: Subject, context: Context) -> None:
+    """Say which parameters of new layers are not trained, only because those that they replace were not."""
+    frozen = [
+        key
+        for key, entry in subject.entries.items()
+        if entry.kind == "parameter" and entry.requires_grad is False and not entry.origins
+        if entry.trail and entry.trail[0].step == "replace_layer" and all(t.step != "freeze" for t in entry.trail)
+    ]
+    if frozen:
+        context.remarks.append(f"new, and frozen as what was there before: {listed(frozen, 3)}; `unfreeze` trains it")
 
 
 def _check_values(subject: Subject, context: Context) -> None:

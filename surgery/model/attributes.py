@@ -7,8 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from surgery.model.inherit import parameters_of
+from surgery.model.building import build
+from surgery.model.inherit import inherited, parameters_of
+from surgery.model.names import layer_class
 from surgery.model.old import is_plain, plain_attributes
+from surgery.model.skeleton import Skeleton
 from surgery.suggest import did_you_mean
 from surgery.wording import listed
 
@@ -28,10 +31,10 @@ class AttributeProblem(ValueError):
 
 
 def set_attribute(module: nn.Module, name: str, value: Any) -> None:
-    """Set an attribute that is there, and is a plain value, to a value of its type.
+    """Set an attribute that is there, and is a plain value, to a value of its type; what a layer makes of it follows.
 
     Raises:
-        AttributeProblem: there is none, it is no plain value, or the types do not agree.
+        AttributeProblem: there is none, it is no plain value, the types do not agree, or the layer takes no such value.
     """
     known = plain_attributes(module)
     if name not in known:
@@ -41,7 +44,40 @@ def set_attribute(module: nn.Module, name: str, value: Any) -> None:
     if value is not None and wanted is not None and not _fits(value, wanted):
         message = f"`{name}` is {_WORDS[wanted]} ({old!r}), and cannot become {value!r}"
         raise AttributeProblem(message, of_value=True)
-    setattr(module, name, tuple(value) if isinstance(old, tuple) and isinstance(value, list) else value)
+    value = tuple(value) if isinstance(old, tuple) and isinstance(value, list) else value
+    derived = _derived(module, name, value)
+    setattr(module, name, value)
+    for key, other in derived.items():
+        setattr(module, key, other)
+
+
+def _derived(module: nn.Module, name: str, value: Any) -> dict[str, Any]:
+    """The other attributes of a layer of torch or torchvision that would differ, made with this value of an argument.
+
+    Raises:
+        AttributeProblem: it takes no such value; or a tensor of it would have another shape.
+    """
+    cls = type(module)
+    try:
+        arguments = inherited(cls, {}, module) if layer_class(cls.__name__) is cls else {}
+        before = build(lambda: cls(**arguments)) if name in arguments else None
+    except (TypeError, ValueError):
+        return {}
+    if before is None:
+        return {}
+    try:
+        after = build(lambda: cls(**{**arguments, name: value}))
+    except (TypeError, ValueError) as error:
+        raise AttributeProblem(f"a {cls.__name__} takes no such `{name}`: {error}", of_value=True) from error
+    if _shapes(before) != _shapes(after):
+        note = f"`replace_layer` makes another layer: `… -> {cls.__name__}({name}=…, ...)`"
+        raise AttributeProblem(f"`{name}` of a {cls.__name__} decides the shapes of its tensors", note)
+    was, now = vars(before), vars(after)
+    return {key: new for key, new in now.items() if key != name and is_plain(new) and was.get(key) != new}
+
+
+def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {slot.key: tuple(slot.tensor.shape) for slot in Skeleton(module).slots()}
 
 
 def _no_such(module: nn.Module, name: str, known: dict[str, Any]) -> AttributeProblem:

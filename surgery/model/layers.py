@@ -30,7 +30,7 @@ from surgery.lang.expression import (
 from surgery.model.building import Build, build
 from surgery.model.inherit import SizeUnknown, inherited, parameters_of
 from surgery.model.names import layer_class, named_class
-from surgery.model.old import old_value
+from surgery.model.old import old_value, plain_attributes
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
 
@@ -122,8 +122,8 @@ def _construct(
         raise
     except Exception as error:
         text = str(error).split("\n")[0]
-        if not isinstance(error, TypeError | ValueError):
-            # of the others the text alone may say little: that of a KeyError is the key
+        if isinstance(error, LookupError) or not text:
+            # the text alone says little: that of a KeyError is the key
             text = f"{type(error).__name__}: {text}"
         if isinstance(error, MemoryError) or "memory" in text:
             raise fail("too-large", f"`{call}` is too large to be allocated", span, cause=error) from error
@@ -227,6 +227,8 @@ def _named(name: str, expression: Expression, scope: Scope) -> Any:
     if found is None:
         message = f"nothing is called `{name}` here{in_python(name)}"
         note = "arguments are literals, layers, `old`, and attributes of it; a text stands in quotes"
+        if scope.old is not None and name in plain_attributes(scope.old):
+            note = f"`old.{name}` is that of the layer that is replaced"
         raise fail("layer-arguments", message, scope.span_of(expression.at), (note,))
     return found
 
@@ -236,7 +238,8 @@ def _attribute(expression: Attribute, scope: Scope) -> Any:
     if words[0] != "old":
         found = layer_class(str(expression))
         if found is None:
-            raise fail("layer-arguments", f"`{expression}` means nothing here", scope.span_of(expression.at))
+            note = f"`old.{words[-1]}` is that of the layer that is replaced"
+            raise fail("layer-arguments", f"`{expression}` means nothing here", scope.span_of(expression.at), (note,))
         return found
     if scope.old is None:
         raise _no_old(expression, scope)

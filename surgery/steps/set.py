@@ -24,8 +24,9 @@ class Set(Step):
     """Set attributes of the selected modules: numbers, texts and the like that are there already.
 
     `**[Type]` selects the model itself too, where it is of that class. A rule ends at the line end. The new value is of
-    the old one's type, or None. Tensors, modules and methods cannot be set: `replace_layer`, `init` and `load` are for
-    those, and `mode` for `training`.
+    the old one's type, or None, and one that the constructor of a layer of torch takes; what that makes of it follows
+    (`head_dim` follows `num_heads`). What decides the shapes of tensors cannot be set, nor can tensors, modules and
+    methods: `replace_layer`, `init` and `load` are for those, and `mode` for `training`.
     """
 
     example: ClassVar[str] = 'set: "**[BatchNorm2d] -> eps=1e-3, momentum=0.01"'

@@ -310,3 +310,36 @@ def test_what_has_no_place_of_its_own_is_told_at_the_step(net: Net) -> None:
     span = caught.value.diagnostics[0].span
     assert span is not None
     assert span.excerpt.lstrip(" -").startswith("device_map")
+
+
+def test_what_a_layer_makes_of_an_argument_follows_when_it_is_set() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.MultiheadAttention(8, 2))
+    made = surgery.set(net, "0 -> padding=[2, 2]\n1 -> num_heads=4")
+    same = nn.Conv2d(1, 1, 3, padding=2, padding_mode="reflect")
+    same.load_state_dict(net[0].state_dict())
+    x = torch.rand(1, 1, 6, 6)
+    assert torch.equal(made[0](x), same(x))
+    assert (made[1].num_heads, made[1].head_dim) == (4, 2)
+    assert (net[0].padding, net[1].head_dim) == ((1, 1), 4)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("0 -> in_channels=2", "`in_channels` of a Conv2d decides the shapes of its tensors"),
+        ("0 -> padding_mode='foo'", "a Conv2d takes no such `padding_mode`"),
+        ("1 -> p=7.0", "a Dropout takes no such `p`"),
+    ],
+)
+def test_what_a_layer_would_not_be_made_with_cannot_be_set(rule: str, words: str) -> None:
+    with pytest.raises(surgery.SurgeryError, match=words):
+        surgery.set(nn.Sequential(nn.Conv2d(1, 1, 3), nn.Dropout(0.1)), rule)
+
+
+def test_a_new_layer_that_stays_frozen_is_told() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    head = [{"freeze": "**"}, {"replace_layer": "1 -> Linear(2, 3)"}]
+    told = "new, and frozen as what was there before: `1.weight`, `1.bias`; `unfreeze` trains it"
+    assert surgery.load(head).plan(model=net).remarks == (told,)
+    for steps in ([*head, {"unfreeze": "1"}], head[::-1]):
+        assert surgery.load(steps).plan(model=net).remarks == ()
