@@ -47,6 +47,7 @@ class Inclusion:
         with _inside(recipe, link, context, label=label, given={}) as inner:
             bound = recipe.bind(_given(params, context), context.directory, by_recipe=True)
             inner.seed = bound.seed
+            context.brought[named.span] = bound.steps
             if bound.source is None and not bound.sources:
                 note = f"`steps: [{{use: {named}}}]` does its steps to what is there"
                 raise fail("not-given", f"`{named}` has no source of its own, so there is no result", notes=(note,))
@@ -61,9 +62,9 @@ class Inclusion:
         """
         recipe, link = self._recipe(named, context)
         with _inside(recipe, link, context, label=context.label, given=context.given) as inner:
-            return apply_steps(
-                recipe.bind_steps(_given(params, context), context.directory, by_recipe=True), subject, inner
-            )
+            steps = recipe.bind_steps(_given(params, context), context.directory, by_recipe=True)
+            context.brought[named.span] = steps
+            return apply_steps(steps, subject, inner)
 
     def _recipe(self, named: Named, context: Context) -> tuple[Recipe, Link]:
         """The recipe that is named, if it may be, and if it is not itself on the way to here."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from surgery.diagnostics import Diagnostic
+from surgery.diagnostics import Diagnostic, Span
 from surgery.limits import Limits, in_force, limits
 from surgery.planning.context import Drop, Opened, RunCheck
 from surgery.tensors.spec import Spec
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from surgery.references.base import Found
     from surgery.result import Result
     from surgery.sinks.base import Output, Progress
+    from surgery.steps.sequence import PlacedStep
 
 __all__ = ["Cost", "Plan"]
 
@@ -49,6 +50,7 @@ class Plan:
         files: every file that was opened, as it was then.
         opened: the sources that were opened.
         included: the recipes that were brought in, by reference.
+        brought: their steps, by the place of the words that brought them in.
         allow: the permissions that the caller gave.
         given: whether the caller gave objects, which it may change afterwards.
         run_checks: what the tensors of the result are checked for before anything is written.
@@ -67,6 +69,7 @@ class Plan:
     files: Mapping[str, FileState] = field(default_factory=dict)
     opened: tuple[Opened, ...] = ()
     included: Mapping[str, Found] = field(default_factory=dict)
+    brought: Mapping[Span, tuple[PlacedStep, ...]] = field(default_factory=dict)
     allow: frozenset[str] = frozenset()
     given: bool = False
     run_checks: tuple[RunCheck, ...] = ()

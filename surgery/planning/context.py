@@ -17,6 +17,7 @@ from surgery.tensors.subject import Entry, Origin, Subject, Touch
 if TYPE_CHECKING:
     from surgery.references.base import Found, Reference
     from surgery.references.kind import Named, Passed
+    from surgery.steps.sequence import PlacedStep
 
 __all__ = ["Context", "Drop", "Link", "Opened", "Pins", "Recipes", "RunCheck"]
 
@@ -108,6 +109,7 @@ class Context:
         recipes: what reads the recipes that this one names.
         chain: the recipes on the way to the one at work, that one included.
         included: the recipes that were brought in, by reference.
+        brought: their steps, by the place of the words that brought them in.
         pins: what recipes and sources are locked to; None where there is no lock.
         is_foreign: whether a recipe from elsewhere is at work, which may read only what its caller names.
         label: what the sources of the recipe at work belong to, for the accounts; empty where it is planned by itself.
@@ -133,6 +135,7 @@ class Context:
     recipes: Recipes | None = None
     chain: tuple[Link, ...] = ()
     included: dict[str, Found] = field(default_factory=dict)
+    brought: dict[Span, tuple[PlacedStep, ...]] = field(default_factory=dict)
     pins: Pins | None = None
     is_foreign: bool = False
     label: str = ""

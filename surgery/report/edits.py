@@ -11,8 +11,13 @@ from typing import Any
 from surgery.diagnostics import Span
 from surgery.plan import Plan
 from surgery.planning.context import Drop
+from surgery.references.kind import Named
 from surgery.report.sentences import Sentence, collapse_sentences
+from surgery.sources.base import Source
+from surgery.sources.recipe import RecipeSource
+from surgery.steps.load import Load
 from surgery.steps.sequence import PlacedStep
+from surgery.steps.use import Use
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Touch
 
@@ -79,7 +84,10 @@ class _Slot:
 
 def edits_of(plan: Plan) -> tuple[StepEdits, ...]:
     """The steps of a plan, in order, each with what its rules do."""
-    slots = list(_slots(plan.recipe.steps, 0))
+    content = plan.recipe.content
+    sources = [content.source, *(content.sources or {}).values()]
+    slots = [slot for source in sources for slot in _of_source(source, 0, plan)]
+    slots.extend(_slots(plan.recipe.steps, 0, plan))
     for touch in plan.modules:
         _slot_of(touch, slots).said.setdefault(touch.span, []).append((touch.action, Change("", "", module=True)))
     for touch, change in touches_of(plan.subject.entries.values(), plan.drops, plan.before):
@@ -96,13 +104,23 @@ def _telling(touch: Touch, change: Change) -> str:
     return "" if arrow and left == right and change.before == change.after else touch.action
 
 
-def _slots(steps: Sequence[PlacedStep], depth: int) -> Iterator[_Slot]:
-    """The steps, and behind each those that stand inside it."""
+def _slots(steps: Sequence[PlacedStep], depth: int, plan: Plan) -> Iterator[_Slot]:
+    """The steps, and behind each those that stand inside it, or that it brings in."""
     for placed in steps:
         yield _Slot(placed, placed.name, depth)
-        inner = getattr(placed.step, "steps", None)
-        if isinstance(inner, tuple):
-            yield from _slots(inner, depth + 1)
+        match placed.step:
+            case Use(recipe=Named(span=span)):
+                yield from _slots(plan.brought.get(span, ()), depth + 1, plan)
+            case Load(from_=source, steps=inner):
+                yield from _of_source(source, depth + 1, plan)
+                yield from _slots(inner, depth + 1, plan)
+
+
+def _of_source(source: Source | None, depth: int, plan: Plan) -> Iterator[_Slot]:
+    """The steps with which a source is made, if a recipe makes it."""
+    match source:
+        case RecipeSource(recipe=Named(span=span)):
+            yield from _slots(plan.brought.get(span, ()), depth, plan)
 
 
 def _slot_of(touch: Touch, slots: list[_Slot]) -> _Slot:

@@ -38,7 +38,7 @@ def plan_lines(plan: Plan, *, full: bool = False, columns: int | None = None) ->
     found = [*_title(plan, columns), (), *_sources(plan, columns)]
     steps = edits_of(plan)
     if steps:
-        found += [(), *step_lines(steps, full=full, columns=columns)]
+        found += [(), *step_lines(steps, plan.recipe.display, full=full, columns=columns)]
     found += [(), *_result(plan), *_account(plan), *_ending(plan)]
     return found + warning_lines(plan)
 

@@ -26,12 +26,12 @@ _LONG_RULE = 76
 _WIDE = 120
 
 
-def step_lines(steps: Sequence[StepEdits], *, full: bool = False, columns: int | None = None) -> list[Line]:
-    """The steps. With `full`, every sentence of every rule is shown."""
+def step_lines(steps: Sequence[StepEdits], file: str, *, full: bool = False, columns: int | None = None) -> list[Line]:
+    """The steps. With `full`, every sentence of every rule is shown; `file` is one whose name goes without saying."""
     cap = None if full else _cap([len(rule.sentences) for step in steps for rule in step.rules])
     found: list[Line] = []
     for number, step in zip(_numbers(steps), steps, strict=True):
-        found += _step(number, step, cap, full, columns)
+        found += _step(number, step, file, cap, full, columns)
     return found
 
 
@@ -51,8 +51,9 @@ def _numbers(steps: Sequence[StepEdits]) -> Iterator[str]:
         yield ".".join(map(str, counts))
 
 
-def _step(number: str, step: StepEdits, cap: int | None, full: bool, columns: int | None) -> list[Line]:
-    place = f"line {step.span.line}" if step.span else ""
+def _step(number: str, step: StepEdits, file: str, cap: int | None, full: bool, columns: int | None) -> list[Line]:
+    here = step.span is not None and step.span.file == file
+    place = "" if step.span is None else f"line {step.span.line}" if here else step.span.place
     name = piece(step.name, "head")
     head = [piece(f"{number:<4}", "quiet"), name, piece(f"  {place}", "quiet")]
     if step.note:

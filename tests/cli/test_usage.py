@@ -5,7 +5,7 @@ import pytest
 ERRORS = {
     "no_command": "",
     "unknown_command": "rnu recipe.yaml",
-    "unknown_command_far": "operate",
+    "unknown_command_far": "frobnicate",
     "recipe_as_command": "recipe.yaml",
     "checkpoint_as_command": "model.safetensors",
     "unknown_option": "run recipe.yaml --forse",

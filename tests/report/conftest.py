@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from surgery.content import Content
 from surgery.diagnostics import SurgeryError
 from surgery.lang import parse_rules
 from surgery.plan import Cost, Plan
@@ -42,7 +43,12 @@ def make_plan() -> Callable[..., Plan]:
         except SurgeryError as error:
             raise AssertionError(str(error)) from error
         recipe = SimpleNamespace(
-            name="example", description="An example.", steps=placed, document=None, display="recipe.yaml"
+            name="example",
+            description="An example.",
+            steps=placed,
+            document=None,
+            display="recipe.yaml",
+            content=Content(),
         )
         plan = Plan(
             recipe,  # type: ignore[arg-type]
