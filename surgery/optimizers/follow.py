@@ -13,7 +13,7 @@ from surgery.optimizers.flat import flat_optimizer, is_flat, nested_optimizer
 from surgery.optimizers.following import Following
 from surgery.optimizers.numbering import readings
 from surgery.optimizers.owners import owner_of
-from surgery.optimizers.parameters import Survivor, other_models, parameters_before, survivors
+from surgery.optimizers.parameters import Survivor, other_models, parameters_before, stretches, survivors
 from surgery.planning.context import Context
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Subject
@@ -80,7 +80,7 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
 def _outcomes(optimizer: Mapping[str, Any], before: Mapping[str, Spec], after: list[Survivor]) -> list[Following]:
     """What may become of an optimizer, once for each difference that a reading of its numbers makes; two at most."""
     first: Following | None = None
-    for count, numbers in enumerate(readings(optimizer, before)):
+    for count, numbers in enumerate(readings(optimizer, before, stretches(before, after))):
         following = Following(optimizer, numbers, after)
         if first is None:
             first = following

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import permutations, product
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from surgery.optimizers.shapes import Shapes, may_be, shapes_of
@@ -30,8 +31,17 @@ _Group: TypeAlias = Sequence[Hashable]
 _Lane: TypeAlias = Mapping[str, Spec]
 
 
-def readings(optimizer: Mapping[str, Any], before: Mapping[str, Spec]) -> Iterator[Numbering]:
-    """The ways to read the numbers, where `before` are the parameters of the model in its order; some come twice."""
+def readings(
+    optimizer: Mapping[str, Any], before: Mapping[str, Spec], stretches: Mapping[str, int] = MappingProxyType({})
+) -> Iterator[Numbering]:
+    """The ways to read the numbers; some come twice.
+
+    Args:
+        optimizer: its state dict.
+        before: the parameters of the model, in its order.
+        stretches: parameters among which it makes no difference which a number stands for, by the number of their
+            stretch, so that one way is enough. Those of a stretch stand one behind the other.
+    """
     groups = [list(group["params"]) for group in optimizer["param_groups"]]
     numbers = [number for group in groups for number in group]
     names = numbers
@@ -41,7 +51,7 @@ def readings(optimizer: Mapping[str, Any], before: Mapping[str, Spec]) -> Iterat
         named = _by_name(numbers, names, before)
         return iter(() if named is None else (named,))
     shapes = {number: shapes_of(optimizer["state"].get(number)) for number in numbers}
-    return _by_shape(groups, shapes, before)
+    return _by_shape(groups, shapes, before, stretches)
 
 
 def _by_name(numbers: _Group, names: Sequence[Any], before: Mapping[str, Spec]) -> Numbering | None:
@@ -64,13 +74,15 @@ def _plain(name: str) -> list[str]:
     return [segment for segment in name.split(".") if segment not in WRAPPERS]
 
 
-def _by_shape(groups: Sequence[_Group], shapes: Mapping[Hashable, Shapes], before: _Lane) -> Iterator[Numbering]:
+def _by_shape(
+    groups: Sequence[_Group], shapes: Mapping[Hashable, Shapes], before: _Lane, stretches: Mapping[str, int]
+) -> Iterator[Numbering]:
     """The readings that fit the shapes of the state."""
     for lanes in _divisions(before):
         choices = [[lane for lane in lanes if _may_lie(group, lane, shapes)] for group in groups]
         for chosen in _assignments(choices, len(lanes)):
             inside = [[group for group, of in zip(groups, chosen, strict=True) if of is lane] for lane in lanes]
-            yield from _laid_along(inside, lanes, shapes)
+            yield from _laid_along(inside, lanes, shapes, stretches)
 
 
 def _divisions(before: _Lane) -> Iterator[list[_Lane]]:
@@ -102,24 +114,37 @@ def _assignments(choices: Sequence[Sequence[_Lane]], lanes: int) -> Iterator[tup
 
 
 def _laid_along(
-    groups: Sequence[Sequence[_Group]], lanes: Sequence[_Lane], shapes: Mapping[Hashable, Shapes]
+    groups: Sequence[Sequence[_Group]],
+    lanes: Sequence[_Lane],
+    shapes: Mapping[Hashable, Shapes],
+    stretches: Mapping[str, int],
 ) -> Iterator[Numbering]:
     """The ways to lay the groups of each lane along it, one lane with another."""
     if not lanes:
         yield {}
         return
-    for first in _laid(groups[0], lanes[0], shapes):
-        for others in _laid_along(groups[1:], lanes[1:], shapes):
+    for first in _laid(groups[0], lanes[0], shapes, stretches):
+        for others in _laid_along(groups[1:], lanes[1:], shapes, stretches):
             yield first | others
 
 
-def _laid(groups: Sequence[_Group], lane: _Lane, shapes: Mapping[Hashable, Shapes]) -> Iterator[Numbering]:
+def _laid(
+    groups: Sequence[_Group], lane: _Lane, shapes: Mapping[Hashable, Shapes], stretches: Mapping[str, int]
+) -> Iterator[Numbering]:
     """The ways to lay groups along a lane, in any order of the groups."""
+    names = list(lane)
     for arranged in permutations(groups) if len(groups) <= _MOST_GROUPS else [groups]:
         numbers = [number for group in arranged for number in group]
         last = _rightmost(numbers, lane, shapes)
         if last is not None:
-            for keys in _increasing(numbers, list(lane.items()), shapes, last):
+            ways = _increasing(numbers, list(lane.items()), shapes, last)
+            first = next(ways)
+            yield dict(zip(numbers, first, strict=True))
+            # each number moves between the place that it has in the first way, and its last
+            ends = zip(first, (names[place] for place in last), strict=True)
+            if all(one == end or stretches.get(one, -1) == stretches.get(end, -2) for one, end in ends):
+                continue
+            for keys in ways:
                 yield dict(zip(numbers, keys, strict=True))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from surgery.formats.contents import Rest
@@ -13,7 +14,7 @@ from surgery.tensors.parameters import first_names, is_parameter
 from surgery.tensors.spec import Spec
 from surgery.tensors.subject import Entry, Origin, Subject
 
-__all__ = ["Survivor", "other_models", "parameters_before", "survivors"]
+__all__ = ["Survivor", "other_models", "parameters_before", "stretches", "survivors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,29 @@ def survivors(rest: Rest, subject: Subject, before: Mapping[str, Spec]) -> list[
     """The parameters of the result, in its order."""
     found = ((key, entry.expr) for key, entry in subject.entries.items() if is_parameter(key, entry.spec, entry.kind))
     return [_survivor(key, subject.entries[key], rest, before) for key in first_names(found)]
+
+
+def stretches(before: Mapping[str, Spec], after: Sequence[Survivor]) -> dict[str, int]:
+    """Parameters that stay as they were beside one another, nothing gone or new between them: each with a number.
+
+    Where the place of a new parameter is told by its neighbours alone, there are none.
+    """
+    sources = [(*one.related, *one.replaced) for one in after if one.old is None]
+    if not all(sources):
+        return {}
+    copies = [key for key, count in Counter(one.old for one in after).items() if count > 1]
+    special = {key for names in sources for key in names}.union(copies)
+    places = {key: place for place, key in enumerate(before) if key not in special}
+    found: dict[str, int] = {}
+    stretch, last = 0, -1
+    for one in after:
+        place = places.get(one.old or "")
+        if place is None or place != last + 1:
+            stretch += 1
+        if one.old is not None and place is not None:
+            found[one.old] = stretch
+        last = -2 if place is None else place
+    return found
 
 
 def _survivor(key: str, entry: Entry, rest: Rest, before: Mapping[str, Spec]) -> Survivor:

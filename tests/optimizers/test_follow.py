@@ -288,6 +288,23 @@ def test_readings_that_come_to_the_same_are_certain(tmp_path: Path) -> None:
     assert plan.remarks[-1] == ("optimizer: 1 parameters keep their state, that of 2 goes; new in it: 4.weight, 4.bias")
 
 
+def test_the_last_of_many_equal_blocks(tmp_path: Path) -> None:
+    """Which of the blocks were trained the shapes do not tell, and need not: all of them stay."""
+    model = nn.Sequential(*[nn.Linear(8, 8) for _ in range(40)], nn.Linear(8, 3))
+    named = [p for layer in model[30:] for p in layer.parameters()]
+    optimizer = AdamW([{"params": named[::2]}, {"params": named[1::2], "weight_decay": 0.0}])
+    model(torch.randn(2, 8)).sum().backward()
+    optimizer.step()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "in.pt")
+    saved, _ = convert([{"replace_layer": "40 -> Linear(8, 5)"}], tmp_path / "in.pt")
+    assert [len(group["params"]) for group in saved["optimizer"]["param_groups"]] == [11, 11]
+    assert sorted(saved["optimizer"]["state"]) == [*range(10), *range(11, 21)]
+    momentum = optimizer.state[model[30].bias]["exp_avg"]
+    assert torch.equal(saved["optimizer"]["state"][11]["exp_avg"], momentum)
+    with pytest.raises(surgery.SurgeryError, match="optimizer-state"):
+        convert([{"filter": {"drop": "39"}}], tmp_path / "in.pt")
+
+
 def test_names_may_be_those_of_a_wrapped_model(tmp_path: Path) -> None:
     """``SGD(ddp.named_parameters())``, and the state dict of ``ddp.module``."""
     model = net()

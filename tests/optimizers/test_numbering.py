@@ -5,7 +5,9 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surgery.optimizers.following import Following
 from surgery.optimizers.numbering import readings
+from surgery.optimizers.parameters import Survivor, stretches
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.expr import Held
 from surgery.tensors.spec import Spec
@@ -49,3 +51,29 @@ def test_groups_may_divide_by_kind_and_by_depth() -> None:
     found = list(readings({"state": state, "param_groups": groups}, before))
     assert found
     assert all(reading == dict(enumerate(order)) for reading in found)
+
+
+@given(st.data())
+def test_one_way_in_a_stretch_stands_for_all(data: st.DataObject) -> None:
+    """What becomes of an optimizer is as certain as it is where every reading is looked at."""
+    sizes = data.draw(st.lists(st.integers(1, 2), min_size=1, max_size=7))
+    before = {f"layer{i}.weight": Spec((size,), FLOAT) for i, size in enumerate(sizes)}
+    fates = data.draw(
+        st.lists(st.sampled_from(["kept", "kept", "kept", "gone", "new", "copied"]), min_size=7, max_size=7)
+    )
+    after = []
+    for key, what in zip(data.draw(st.sampled_from([list(before), sorted(before, reverse=True)])), fates, strict=False):
+        if what in ("kept", "copied"):
+            after.append(Survivor(key, key))
+        if what == "copied":
+            after.append(Survivor(f"copy of {key}", key))
+        if what == "new":
+            after.append(Survivor(key, None, (), (key,)))
+    groups = data.draw(st.lists(st.lists(SIZES | st.none(), max_size=3), min_size=1, max_size=2))
+    made = optimizer(*groups)
+    every = {str(Following(made, numbers, after).outcome) for numbers in readings(made, before)}
+    some = {
+        str(Following(made, numbers, after).outcome) for numbers in readings(made, before, stretches(before, after))
+    }
+    assert some <= every
+    assert min(len(some), 2) == min(len(every), 2)
