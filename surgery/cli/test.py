@@ -21,13 +21,16 @@ __all__ = ["command"]
 @click.command("test")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("-k", "select", default="", metavar="TEXT", help="Only cases with this text in their names.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Try N recipes at a time.")
 @click.option("--strict", is_flag=True, help="Fail where a case is skipped, or a recipe has no tests.")
 @click.option("--junit", metavar="FILE", help="Write a report for continuous integration, as JUnit XML.")
 @allow_option
 @limit_option
 @json_option
 @quiet_option
-def command(paths: tuple[str, ...], select: str, strict: bool, junit: str | None, allow: tuple[str, ...]) -> int:
+def command(
+    paths: tuple[str, ...], select: str, jobs: int, strict: bool, junit: str | None, allow: tuple[str, ...]
+) -> int:
     """Try the `tests` of recipes: files, directories of recipes, and names of shipped ones.
 
     Each case makes its own small inputs in an empty directory. Nothing else is read or written, and nothing is fetched
@@ -40,7 +43,7 @@ def command(paths: tuple[str, ...], select: str, strict: bool, junit: str | None
     from surgery.permissions import permissions
     from surgery.report.tests import summary_lines, tested_lines, tests_document
     from surgery.testing.finding import recipes_below
-    from surgery.testing.running import try_recipe
+    from surgery.testing.parallel import try_recipes
 
     allowed = permissions(allow)
     if "network" in allowed:
@@ -48,8 +51,7 @@ def command(paths: tuple[str, ...], select: str, strict: bool, junit: str | None
     current = session()
     shown = not current.json and not current.quiet
     found = []
-    for name in recipes_below(paths):
-        tested = try_recipe(name, allowed, select)
+    for tested in try_recipes(recipes_below(paths), allowed, select, jobs=jobs):
         if select and not tested.outcomes and not tested.errors:
             continue
         found.append(tested)

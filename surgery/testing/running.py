@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,8 @@ def try_case(recipe: Recipe, case: Case, allow: frozenset[str]) -> Outcome:
     except SurgeryError as error:
         found = error.diagnostics
     except Exception as error:
+        # of whatever code the case runs; of our own, it would be a mistake that has to be seen as well
+        printed.write(f"\n{traceback.format_exc()}")
         message = f"{type(error).__name__}: {str(error) or 'no message'}"
         found = (Diagnostic("test-failed", message, case.span),)
     seconds = time.perf_counter() - begin

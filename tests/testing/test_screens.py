@@ -52,6 +52,11 @@ def test_a_directory(surgery, golden):
     golden("testing/directory", surgery("test recipes"))
 
 
+def test_side_by_side(surgery):
+    one, two = (surgery(f"test recipes -j {jobs} --limit tensors=7").partition("\n")[2] for jobs in (1, 2))
+    assert one == two
+
+
 SAID = {
     "quiet": "test recipes -q",
     "one case": "test recipes -k wrapper",
@@ -60,6 +65,7 @@ SAID = {
     "an empty directory": "test empty",
     "the network": "test recipes --allow network",
     "no path": "test",
+    "no jobs": "test recipes -j 0",
 }
 
 
