@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,12 +18,9 @@ from surgery.result import Result
 from surgery.sinks.base import Output
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
+    pass
 
-__all__ = ["load", "plan_recipe", "run"]
-
-_RESERVED = ("model", "state_dict")
+__all__ = ["Wanted", "load", "plan_recipe", "run"]
 
 
 def load(
@@ -55,35 +53,60 @@ def run(recipe: str | os.PathLike[str] | Mapping[str, Any], **options: Any) -> R
     return load(recipe, limits=options.get("limits")).run(**options)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller wants of the outputs of a recipe.
+
+    Attributes:
+        path: where the result goes, in the place of what the recipe says.
+        overwrite: whether what is there may be replaced.
+        provenance: whether the outputs say what made them; a recipe may leave that out by itself.
+    """
+
+    path: str | os.PathLike[str] | None = None
+    overwrite: bool = False
+    provenance: bool = True
+
+    def of(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+        """The outputs of a recipe with the caller's word on them."""
+        if self.path is not None:
+            outputs = (self._elsewhere(outputs[0] if len(outputs) == 1 else Output("")),)
+        return tuple(
+            dataclasses.replace(
+                output,
+                overwrite=output.overwrite or self.overwrite,
+                provenance=output.provenance and self.provenance,
+            )
+            for output in outputs
+        )
+
+    def _elsewhere(self, output: Output) -> Output:
+        assert self.path is not None
+        # a format was chosen for the path in the recipe; another path speaks for itself
+        keeps = Path(output.path).suffix == Path(self.path).suffix
+        path, form = os.fspath(self.path), output.format if keeps else None
+        return dataclasses.replace(output, path=path, base=os.getcwd(), span=None, format=form)
+
+
 def plan_recipe(
     recipe: Recipe,
+    values: Mapping[str, Any],
+    objects: Mapping[str, Any],
+    wanted: Wanted,
     *,
-    params: Mapping[str, Any] | None,
     allow: Iterable[str],
-    model: Module | None,
-    state_dict: Mapping[str, Tensor] | None,
-    given: Mapping[str, Any] | None,
-    output: str | os.PathLike[str] | None,
-    overwrite: bool,
-    provenance: bool,
     lock: Literal["use", "strict", "ignore"],
-    named: Mapping[str, Any],
 ) -> Plan:
-    """The plan of a recipe with its parameters and objects from Python; see `Recipe.plan`."""
+    """The plan of a recipe with values for its parameters, and objects from Python by name; see `Recipe.plan`."""
     from surgery.planner import make_plan
 
-    # a recipe may call its own parameters `model` or `state_dict`: then these words are the parameters
-    objects = {"model": model, "state_dict": state_dict}
-    values = {**(params or {}), **named}
-    values |= {name: objects.pop(name) for name in _RESERVED if name in recipe.params and objects[name] is not None}
-    objects = {name: thing for name, thing in objects.items() if thing is not None} | dict(given or {})
     _refuse_swapped(objects)
     bound = recipe.bind(values, Path.cwd())
     # what a recipe from elsewhere says of overwriting is not its caller's word
     own = [dataclasses.replace(o, overwrite=False) for o in bound.outputs] if recipe.is_foreign else bound.outputs
-    outputs = _outputs(tuple(own), output, overwrite=overwrite, provenance=provenance)
+    outputs = wanted.of(tuple(own))
     pins = None if lock == "ignore" else pins_of(recipe.directory, strict=lock == "strict")
-    return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs, overwrite=overwrite, pins=pins)
+    return make_plan(recipe, bound, allow=allow, given=objects, outputs=outputs, overwrite=wanted.overwrite, pins=pins)
 
 
 def _refuse_swapped(objects: Mapping[str, Any]) -> None:
@@ -92,24 +115,3 @@ def _refuse_swapped(objects: Mapping[str, Any]) -> None:
         raise fail("not-given", "`model` is a state dict", notes=("pass it as `state_dict=`",))
     if "state_dict" in objects and not isinstance(objects["state_dict"], Mapping):
         raise fail("not-given", "`state_dict` is no mapping", notes=("a module is passed as `model=`",))
-
-
-def _outputs(
-    outputs: tuple[Output, ...], path: str | os.PathLike[str] | None, *, overwrite: bool, provenance: bool
-) -> tuple[Output, ...] | None:
-    """The outputs with the caller's word on them: another path, leave to overwrite, no record."""
-    if path is not None:
-        first = outputs[0] if len(outputs) == 1 else Output("")
-        # a format was chosen for the path in the recipe; another path speaks for itself
-        keeps = Path(first.path).suffix == Path(path).suffix
-        outputs = (
-            dataclasses.replace(
-                first, path=os.fspath(path), base=os.getcwd(), span=None, format=first.format if keeps else None
-            ),
-        )
-    return tuple(
-        dataclasses.replace(
-            output, overwrite=output.overwrite or overwrite, provenance=output.provenance and provenance
-        )
-        for output in outputs
-    )

@@ -273,24 +273,18 @@ class Recipe:
         Raises:
             SurgeryError: everything that is wrong.
         """
-        from surgery.api import plan_recipe
+        from surgery.api import Wanted, plan_recipe
 
+        words = {name: thing for name, thing in (("model", model), ("state_dict", state_dict)) if thing is not None}
+        # a recipe may call its own parameters so: then these words are the parameters
+        values = {**(params or {}), **named, **{name: thing for name, thing in words.items() if name in self.params}}
+        objects: dict[str, Any] = {name: thing for name, thing in words.items() if name not in self.params}
         if subject is not None:
-            given = {"state_dict" if isinstance(subject, Mapping) else "model": subject, **(given or {})}
+            objects["state_dict" if isinstance(subject, Mapping) else "model"] = subject
+        objects |= given or {}
+        wanted = Wanted(output, overwrite=overwrite, provenance=provenance)
         with limited(limits or {}):
-            return plan_recipe(
-                self,
-                params=params,
-                allow=allow,
-                model=model,
-                state_dict=state_dict,
-                given=given,
-                output=output,
-                overwrite=overwrite,
-                provenance=provenance,
-                lock=lock,
-                named=named,
-            )
+            return plan_recipe(self, values, objects, wanted, allow=allow, lock=lock)
 
     @without_collection()
     def run(
