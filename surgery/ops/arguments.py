@@ -12,7 +12,7 @@ from surgery.ops.base import Op, OpError
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DType
 
-__all__ = ["bound", "call"]
+__all__ = ["bound", "call", "places"]
 
 _MISFIT = object()
 
@@ -52,16 +52,19 @@ def bound(cls: type[Op], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict
 
 def _positional(cls: type[Op], args: Sequence[Any]) -> dict[str, Any]:
     """Positional arguments by the names of their fields."""
-    if not args:
-        return {}
-    if cls.variadic:
+    if cls.variadic and args:
         only = args[0] if len(args) == 1 else None
         return {cls.variadic: only if isinstance(only, list | tuple) else list(args)}
-    places = [field.name for field in _fields(cls) if field.name != cls.keywords]
-    if len(args) > len(places):
-        takes = "no arguments" if not places else "one argument" if len(places) == 1 else f"{len(places)} arguments"
-        raise OpError(f"`{cls.name}` takes {'at most ' if places else ''}{takes}, not {len(args)}")
-    return dict(zip(places, args, strict=False))
+    names = places(cls)
+    if len(args) > len(names):
+        takes = "no arguments" if not names else "one argument" if len(names) == 1 else f"{len(names)} arguments"
+        raise OpError(f"`{cls.name}` takes {'at most ' if names else ''}{takes}, not {len(args)}")
+    return dict(zip(names, args, strict=False))
+
+
+def places(cls: type[Op]) -> list[str]:
+    """The names of the fields that positional arguments are for, in order; a variadic one takes all."""
+    return [cls.variadic] if cls.variadic else [field.name for field in _fields(cls) if field.name != cls.keywords]
 
 
 def _typed(cls: type[Op], key: str, value: Any, hint: Any) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError, escape
 from surgery.lang.expression import Call, EvaluationError, Name, evaluate
 from surgery.lang.rule import Rule
 from surgery.limits import exceeded, limits
 from surgery.ops import OPS
+from surgery.ops.arguments import places
 from surgery.ops.base import Op, OpError, SomeOp
 from surgery.ops.torch_names import TORCH_NAMES
 from surgery.suggest import did_you_mean
@@ -20,11 +22,16 @@ from surgery.wording import counted
 __all__ = ["Pipeline", "bind_arguments", "bind_operation", "bind_pipeline"]
 
 
-class Pipeline:
-    """Operations in order, with the places where they stand."""
+#: the places of the arguments of an operation, by name
+Places: TypeAlias = Mapping[str, Span | None]
 
-    def __init__(self, operations: Sequence[tuple[Op, Span | None]]) -> None:
+
+class Pipeline:
+    """Operations in order, with the places where they stand, and those of their arguments."""
+
+    def __init__(self, operations: Sequence[tuple[Op, Span | None]], arguments: Sequence[Places] = ()) -> None:
         self.operations = tuple(operations)
+        self._arguments = arguments or ({},) * len(self.operations)
 
     @property
     def ordered(self) -> bool:
@@ -53,7 +60,8 @@ class Pipeline:
             try:
                 current = _apply(op, current, wanted)
             except OpError as error:
-                raise SurgeryError(error.diagnostic(span)) from error
+                place = self._arguments[index].get(error.argument or "", span)
+                raise SurgeryError(error.diagnostic(place)) from error
             _check_size(current, span)
         if outputs is not None and len(current) != outputs:
             span = self.operations[-1][1] if self.operations else None
@@ -103,7 +111,10 @@ def bind_pipeline(rule: Rule, operations: Sequence[Call | Name]) -> Pipeline:
     Raises:
         SurgeryError: an unknown operation, or arguments that are not its own.
     """
-    return Pipeline([(bind_operation(op, rule), rule.span_of(op.at)) for op in operations])
+    bound = [bind_operation(call, rule) for call in operations]
+    spans = [rule.span_of(call.at) for call in operations]
+    arguments = [_places(type(op), call, rule) for op, call in zip(bound, operations, strict=True)]
+    return Pipeline(list(zip(bound, spans, strict=True)), arguments)
 
 
 def bind_operation(expression: Call | Name, rule: Rule) -> Op:
@@ -136,6 +147,21 @@ def bind_arguments(cls: type[SomeOp], expression: Call | Name, rule: Rule) -> So
     except EvaluationError as error:
         raise SurgeryError(Diagnostic("operation", str(error), rule.span_of(error.expression.at))) from error
     except OpError as error:
-        at = next((value.at for name, value in call.kwargs if name == error.argument), call.at)
-        span = rule.span_of_name(str(error.argument), at) if error.misnamed else rule.span_of(at)
+        if error.misnamed:
+            at = next((value.at for name, value in call.kwargs if name == error.argument), call.at)
+            span = rule.span_of_name(str(error.argument), at)
+        else:
+            span = _places(cls, call, rule).get(error.argument or "", rule.span_of(call.at))
         raise SurgeryError(error.diagnostic(span)) from error
+
+
+def _places(cls: type[Op], call: Call | Name, rule: Rule) -> Places:
+    """Where the arguments of a call stand; those that stand together for one name are one place."""
+    if not isinstance(call, Call):
+        return {}
+    names = places(cls)
+    found = {name: value.at for name, value in call.kwargs}
+    for number, value in enumerate(call.args[: None if cls.variadic else len(names)]):
+        name = cls.variadic or names[number]
+        found[name] = (found[name][0] if cls.variadic and number else value.at[0], value.at[1])
+    return {name: rule.span_of(at) for name, at in found.items()}
