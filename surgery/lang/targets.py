@@ -56,7 +56,7 @@ def _check_groups(template: Template, path: Path, source: Text, via: bool) -> It
     if not given:
         if not via:
             message = "a group on the right side only makes several tensors of one: that takes an operation"
-            note = "in `convert`: `… via chunk(dim=0)`"
+            note = "in `convert`: `… via chunk(dim=0)`; in `copy`, a rule for each key"
             yield Diagnostic("group-partner", message, source.span(*taken[0].at), (note,))
         return
     if len(given) != len(taken):
