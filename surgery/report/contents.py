@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from surgery.formats.contents import Blob, Placeholder, Storage
-from surgery.formats.nodes import children, is_container, is_optimizer, scalar_value
+from surgery.formats.nodes import children, is_container, is_optimizer, scalar_value, tensors_in
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.spec import format_bytes
 from surgery.wording import counted, listed
 
-__all__ = ["describe", "tensors_below"]
+__all__ = ["node_words"]
 
 _LONGEST = 60
-_DEEPEST = 32
 
 
-def tensors_below(node: Any) -> Iterator[TensorExpr]:
-    """The tensors in a node, each once; a container that holds itself is entered once."""
-    seen: set[int] = set()
-    waiting = [(node, 0)]
-    while waiting:
-        one, depth = waiting.pop()
-        if id(one) in seen or depth > _DEEPEST:
-            continue
-        seen.add(id(one))
-        if isinstance(one, TensorExpr):
-            yield one
-        elif is_container(one):
-            waiting.extend((child, depth + 1) for _, child in children(one))
-
-
-def describe(node: Any) -> str:
+def node_words(node: Any) -> str:
     """A thing in a checkpoint in a few words.
 
-    >>> describe(12), describe("adam"), describe({"lr": 0.1, "betas": [0.9, 0.99]})
+    >>> node_words(12), node_words("adam"), node_words({"lr": 0.1, "betas": [0.9, 0.99]})
     ('12', "'adam'", 'mapping: lr 0.1, betas [0.9, 0.99]')
     """
     if isinstance(node, TensorExpr):
         return f"tensor {node.spec}"
     if is_optimizer(node):
         return f"optimizer: {_optimizer(node)}"
-    found = list(tensors_below(node)) if is_container(node) else []
+    found = _tensors(node) if is_container(node) else []
     if found:
         what = str(node) if isinstance(node, Placeholder) else "mapping" if isinstance(node, Mapping) else "list"
         size = format_bytes(sum(tensor.spec.nbytes for tensor in found))
@@ -56,10 +40,15 @@ def describe(node: Any) -> str:
     return _short(node)
 
 
+def _tensors(node: Any) -> list[TensorExpr]:
+    """The tensors in a node, each once."""
+    return list(dict.fromkeys(expr for _, expr in tensors_in(node)))
+
+
 def _optimizer(node: Mapping[str, Any]) -> str:
     """``state of 62 parameters (exp_avg, exp_avg_sq, step), 93.6 MB; 1 group: lr 0.001``."""
     state, groups = node["state"], node["param_groups"]
-    size = format_bytes(sum(tensor.spec.nbytes for tensor in tensors_below(state)))
+    size = format_bytes(sum(tensor.spec.nbytes for tensor in _tensors(state)))
     slots = dict.fromkeys(name for _, one in children(state) if is_container(one) for name, _ in children(one))
     count = sum(1 for _ in children(state))
     words = f"state of {counted(count, 'parameter')}"

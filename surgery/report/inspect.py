@@ -11,7 +11,7 @@ from surgery.formats.additions import CHECKSUMS, RECORD
 from surgery.formats.contents import Checkpoint
 from surgery.formats.entries import ROOT, StateDict
 from surgery.formats.nodes import children
-from surgery.report.contents import describe
+from surgery.report.contents import node_words
 from surgery.report.lines import Line, line, piece
 from surgery.report.table import Cell, table
 from surgery.report.tree import tree_lines
@@ -49,7 +49,7 @@ def inspect_lines(
     found = [_title(inspection)]
     others = inspection.others
     if others:
-        rows: list[list[Cell]] = [[piece(name, "head"), describe(node)] for name, node in others.items()]
+        rows: list[list[Cell]] = [[piece(name, "head"), node_words(node)] for name, node in others.items()]
         found += [(), *table(rows, "ll", columns=columns)]
     shown: dict[str, dict[str, Spec]] = {}
     for state in inspection.states:

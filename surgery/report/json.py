@@ -210,7 +210,7 @@ def inspect_document(inspection: Inspection) -> _JSON:
     its ``tensors`` and the groups of keys that are ``tied``; ``others``: what else there is, in words; ``metadata``;
     ``remarks`` on how it was read.
     """
-    from surgery.report.contents import describe
+    from surgery.report.contents import node_words
     from surgery.tensors.subject import tie_groups
 
     checkpoint = inspection.checkpoint
@@ -229,7 +229,7 @@ def inspect_document(inspection: Inspection) -> _JSON:
         "format": checkpoint.format,
         "files": {path: state.size for path, state in checkpoint.files.items()},
         "state_dicts": states,
-        "others": {name: describe(node) for name, node in inspection.others.items()},
+        "others": {name: node_words(node) for name, node in inspection.others.items()},
         "metadata": dict(checkpoint.metadata),
         "remarks": list(checkpoint.remarks),
     }

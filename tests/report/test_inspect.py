@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from surgery.cli.subjects import inspection_of
-from surgery.report.contents import describe
+from surgery.report.contents import node_words
 from surgery.report.inspect import inspect_lines
 from surgery.report.json import inspect_document
 from surgery.report.lines import plain
@@ -86,10 +86,10 @@ def test_as_json(training):
     ],
 )
 def test_other_things(thing, text):
-    assert describe(thing) == text
+    assert node_words(thing) == text
 
 
 def test_a_list_that_holds_itself():
     thing: list = []
     thing.append(thing)
-    assert describe(thing) == "list of 1"
+    assert node_words(thing) == "list of 1"
