@@ -53,8 +53,9 @@ def test_a_directory(surgery, golden):
 
 
 def test_side_by_side(surgery):
-    one, two = (surgery(f"test recipes -j {jobs} --limit tensors=7").partition("\n")[2] for jobs in (1, 2))
+    one, two = (surgery(f"test recipes -j {jobs} --limit tensors=1").partition("\n")[2] for jobs in (1, 2))
     assert one == two
+    assert "error[too-large]" in one, "limits are those of the caller"
 
 
 SAID = {
