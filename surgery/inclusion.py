@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.limits import exceeded, limits
@@ -21,7 +22,22 @@ from surgery.references.path import PathReference
 from surgery.steps.sequence import apply_steps
 from surgery.tensors.subject import Subject
 
-__all__ = ["Inclusion"]
+__all__ = ["Inclusion", "surroundings"]
+
+
+def surroundings(recipe: Recipe, **known: Any) -> Context:
+    """The surroundings in which a recipe is planned: its directory, and the recipes that it may bring in.
+
+    Args:
+        known: other attributes of `Context`.
+    """
+    return Context(
+        directory=Path(recipe.directory),
+        recipes=Inclusion(recipe),
+        chain=(Link(recipe.reference, recipe.display),),
+        is_foreign=recipe.is_foreign,
+        **known,
+    )
 
 
 class Inclusion:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgery.garbage import without_collection
-from surgery.inclusion import Inclusion
+from surgery.inclusion import surroundings
 from surgery.locking.pins import Pins
 from surgery.opening import check_given, open_sources
 from surgery.optimizers import follow_optimizers
 from surgery.permissions import permissions
 from surgery.plan import Plan
-from surgery.planning.context import Context, Link
+from surgery.planning.context import Context
 from surgery.rest import rest_remarks, without_left
 from surgery.sinks.offload import check_offload
 from surgery.sinks.target import check_outputs
@@ -54,16 +53,8 @@ def make_plan(
     Raises:
         SurgeryError: everything that is wrong.
     """
-    context = Context(
-        seed=bound.seed,
-        allow=permissions(allow),
-        directory=Path(recipe.directory),
-        given=dict(given or {}),
-        overwrite=overwrite,
-        recipes=Inclusion(recipe),
-        chain=(Link(recipe.reference, recipe.display),),
-        is_foreign=recipe.is_foreign,
-        pins=pins,
+    context = surroundings(
+        recipe, seed=bound.seed, allow=permissions(allow), given=dict(given or {}), overwrite=overwrite, pins=pins
     )
     wanted = bound.outputs if outputs is None else outputs
     subject = _result(bound, wanted, context)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from surgery.diagnostics import SurgeryError, fail
 from surgery.document import ListNode, MapNode, Node, Scalar
+from surgery.inclusion import surroundings
 from surgery.opening import open_sources
 from surgery.permissions import permissions
 from surgery.places import Place
@@ -71,7 +72,7 @@ def ground_of(
     if is_path and name and name not in values:
         values[name] = os.fspath(checkpoint)  # type: ignore[arg-type]
     bound = recipe.bind(values, Path.cwd())
-    context = Context(seed=bound.seed, allow=permissions(allow), directory=Path(recipe.directory))
+    context = surroundings(recipe, seed=bound.seed, allow=permissions(allow))
     if checkpoint is not None:
         if bound.sources:
             note = "`-p` gives each of them its path"

@@ -23,6 +23,7 @@ class PackageScheme(Scheme):
     """A file in an installed package."""
 
     example: ClassVar[str] = "package://my_weights/models/resnet50.pth"
+    is_here: ClassVar[bool] = True
 
     @classmethod
     def locate(cls, place: Place, context: Context) -> Path:

@@ -25,9 +25,11 @@ class Scheme:
 
     Attributes:
         example: an address.
+        is_here: whether what it names are files of this machine, which a recipe from elsewhere may not read by itself.
     """
 
     example: ClassVar[str] = ""
+    is_here: ClassVar[bool] = False
 
     @classmethod
     def locate(cls, place: Place, context: Context) -> Path:
@@ -59,6 +61,9 @@ def locate(place: Place, context: Context) -> Path:
         near = did_you_mean(name, SCHEMES)
         known = ", ".join(f"`{SCHEMES[scheme].example}`" for scheme in SCHEMES)
         raise fail("place", f"there are no places of the kind `{name}://`", place.span, (near or f"places: {known}",))
+    if scheme.is_here and context.is_foreign and place.base is None:
+        note = "a recipe from elsewhere reads no file but those that its caller names, for its parameters"
+        raise fail("not-allowed", f"`{place}` is a file of this machine", place.span, (note,))
     try:
         found = scheme.locate(place, context)
         if place.sha256 is not None:

@@ -14,9 +14,14 @@ __all__ = ["refuse_outside"]
 def refuse_outside(path: Path, context: Context, span: Span | None) -> None:
     """Refuse a path of a recipe from elsewhere that leads out of the directory of its caller, by links too.
 
+    What is hidden there (``.git``, ``.venv``) belongs to programs, and is refused as well.
+
     Raises:
         SurgeryError: ``not-allowed``.
     """
-    if context.is_foreign and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(context.directory)):
+    if not context.is_foreign:
+        return
+    here, there = Path(os.path.realpath(context.directory)), Path(os.path.realpath(path))
+    if not there.is_relative_to(here) or any(part.startswith(".") for part in there.relative_to(here).parts):
         note = "a recipe from elsewhere writes below the directory where it is run, or where its caller says: `-o PATH`"
         raise fail("not-allowed", f"`{path}` is not below this directory", span, (note,))

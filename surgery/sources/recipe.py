@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from surgery.diagnostics import fail
 from surgery.fields import main, option
 from surgery.planning.context import Context
 from surgery.references.kind import Named, Passed, passed, reference
@@ -31,7 +32,8 @@ class RecipeSource(Source):
 
     def open(self, context: Context) -> Subject:
         """The subject of its result, no tensor data read."""
-        assert context.recipes is not None, "recipes are read by a plan"
+        if context.recipes is None:
+            raise fail("source", f"`{self.recipe}`: a recipe is no source here", self.recipe.span)
         return context.recipes.result(self.recipe, dict(self.params), context)
 
     def describe(self) -> str:

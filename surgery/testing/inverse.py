@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import Span, fail
+from surgery.inclusion import surroundings
 from surgery.opening import open_sources
 from surgery.planner import make_plan
-from surgery.planning.context import Context
 from surgery.recipe import Bound, Recipe
 from surgery.sources.checkpoint import CheckpointSource
 from surgery.sources.given import Given
@@ -65,7 +65,7 @@ def _tensors_of(recipe: Recipe, bound: Bound, given: Mapping[str, Any], allow: f
     """The tensors that the inverse is to give back: of the checkpoint that a model loads, or of the source."""
     from surgery.engine.evaluate import materialise
 
-    context = Context(seed=bound.seed, allow=allow, directory=recipe.directory, given=given)
+    context = surroundings(recipe, seed=bound.seed, allow=allow, given=given)
     load = next((placed.step for placed in bound.steps if isinstance(placed.step, Load)), None)
     if load is not None and not isinstance(bound.source, CheckpointSource):
         return materialise(load.from_.open(context).entries)

@@ -179,6 +179,7 @@ def test_a_recipe_that_is_not_utf8_says_where(repository, here):
     [
         "source: ../here/model.pt",
         "source: {path}",
+        "source: package://torch/version.py",
         "source: ~/model.pt",
         "source: $x\nsteps: [load: {from: '{path}'}]",
         "source: $x\nexpect: {like: '{path}'}",
@@ -208,7 +209,8 @@ def test_a_recipe_from_elsewhere_reads_no_file_that_its_caller_does_not_name(rep
 
 
 @pytest.mark.parametrize(
-    "output", ["{outside}/x.safetensors", "../x.safetensors", "there.safetensors", "link/x.safetensors"]
+    "output",
+    ["{outside}/x.safetensors", "../x.safetensors", "there.safetensors", "link/x.safetensors", ".git/x.safetensors"],
 )
 def test_a_recipe_from_elsewhere_writes_beside_its_caller_and_over_nothing(repository, here, tmp_path, output):
     (tmp_path / "outside").mkdir()
