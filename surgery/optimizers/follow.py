@@ -55,7 +55,9 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
     changed = rest.tree
     for path, node in _optimizers(rest.tree, rest.entry):
         if isinstance(node, Placeholder):
-            context.remarks.append(f"{'.'.join(path)}: a pickled optimizer, not its state dict; it stays as it stood")
+            if moved:
+                what = "a pickled optimizer, not its state dict"
+                context.remarks.append(f"{'.'.join(path)}: {what}; it stays as it stood")
             continue
         optimizer = nested_optimizer(node) if is_flat(node) else node
         if not (moved or _names_parameters(optimizer)):
@@ -126,8 +128,9 @@ def _report(path: tuple[str, ...], optimizer: Mapping[str, Any], before: Mapping
     count = sum(len(group["params"]) for group in optimizer["param_groups"])
     name = ".".join(path)
     message = f"`{name}` numbers {count} parameters, and it is not certain which they are"
+    buffers = " (buffers of its own may be among them: a `load` into the model tells)" if len(before) > count else ""
     notes = (
-        f"the state dict has {len(before)} parameters; order and shapes of the optimizer's state do not tell",
+        f"the state dict has {len(before)} parameters{buffers}; order and shapes of the optimizer's state do not tell",
         "an optimizer made with `model.named_parameters()` saves their names",
         f"`without: {name}` beside `container: keep` leaves it behind",
     )
