@@ -23,6 +23,8 @@ from surgery.codes import all_codes, page
 from surgery.document.quotes import quote
 from surgery.fields import Field, Kind, either, fields_of, list_of, mapping_of, one_of, rules, selection
 from surgery.fields.selected import by_selector
+from surgery.foreign.remarks import Reading
+from surgery.importers.base import IMPORTERS
 from surgery.library import shipped
 from surgery.limits import NAMES, about, shown_limit
 from surgery.ops import OPS
@@ -299,6 +301,25 @@ it, and compares what both compute ([how](../how-to/test-a-recipe.md)). `surgery
     return _page("Shipped recipes", introduction, sections)
 
 
+def _importers() -> str:
+    introduction = """\
+What [`surgery import`](cli.md#import) reads, as `KIND:WHAT`. Files are JSON, YAML or Python; Python is read and never run, and
+`file.py#NAME` names one of its dicts or lists. A text that begins with a bracket is the rules themselves.
+[How to bring the rules you have](../how-to/bring-your-rules.md)."""
+    sections = [
+        f"## `{name}`\n\n{_prose(IMPORTERS[name].__doc__)}\n\n```sh\nsurgery import {IMPORTERS[name].example}\n```"
+        for name in IMPORTERS
+    ]
+    readings = "\n".join(f"- {reading.value[0].upper()}{reading.value[1:]}." for reading in Reading)
+    sections.append(f"## How rules are read\n\n{_READINGS}\n\n{readings}")
+    return _page("Importers", introduction, sections)
+
+
+_READINGS = """\
+A regular expression may say things of a key that our rules cannot. Where a rule says less or more than what it was made
+from, the recipe says so at its top, and how many rules are concerned:"""
+
+
 #: file name -> what writes its content
 PAGES: dict[str, Callable[[], str]] = {
     "steps.md": _steps,
@@ -309,6 +330,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": _commands,
     "library.md": _library,
     "limits.md": _limits,
+    "importers.md": _importers,
     "../recipe.schema.json": schema_text,
 }
 

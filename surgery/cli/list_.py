@@ -48,6 +48,12 @@ def _sources() -> list[list[Cell]]:
     return _registered(SOURCES)
 
 
+def _importers() -> list[list[Cell]]:
+    from surgery.importers.base import IMPORTERS
+
+    return _registered(IMPORTERS)
+
+
 def _codes() -> list[list[Cell]]:
     from surgery.codes import all_codes, page
 
@@ -71,6 +77,7 @@ _LISTS = {
     "steps": _steps,
     "operations": _operations,
     "sources": _sources,
+    "importers": _importers,
     "limits": _limits,
     "permissions": _permissions,
     "codes": _codes,
@@ -80,7 +87,7 @@ _LISTS = {
 @click.command("list")
 @click.argument("what", metavar="[WHAT]", required=False, shell_complete=lambda *_: list(_LISTS))
 def command(what: str | None) -> None:
-    """List recipes, steps, operations, sources, limits, permissions or codes; the first four if WHAT is left out.
+    """List recipes, steps, operations, sources, importers, limits, permissions or codes; the first four if WHAT is left out.
 
     WHAT may also be where recipes lie: a directory, `pkg:NAME`, or a repository.
 

@@ -172,7 +172,7 @@ class Brancher:
         if "." not in options and options >= _LETTERS:
             self.readings.add(Reading.WORD)
             return Wild("name", self.number())
-        raise Inexpressible("a class of characters that is repeated")
+        raise Inexpressible("a character, or a class of them, that is repeated")
 
     def _look(self, node: Look) -> list[Branch]:
         if node.negative and isinstance(node.node, Characters) and len(node.node.options) >= len(_LETTERS):

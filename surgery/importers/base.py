@@ -11,7 +11,7 @@ from surgery.foreign.remarks import Reading
 from surgery.registry import Registry
 from surgery.suggest import did_you_mean
 
-__all__ = ["IMPORTERS", "Imported", "ImportedStep", "Importer", "Line", "importer_of"]
+__all__ = ["IMPORTERS", "Imported", "ImportedStep", "Importer", "Line", "importer_of", "lines_of", "one_way"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,13 @@ class Imported:
 
 
 class Importer:
-    """Reads rules of one kind. Adding one is adding one file.
+    """Reads rules of one kind. Adding one is adding one file, whose docstring is its page in the reference.
 
     Attributes:
         example: what a user types.
-        summary: what it reads, in one line.
     """
 
     example: ClassVar[str] = ""
-    summary: ClassVar[str] = ""
 
     @classmethod
     def read(cls, words: str, *, reverse: bool = False) -> Imported:

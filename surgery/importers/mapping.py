@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
 from surgery.foreign.data import read_data
-from surgery.foreign.generalise import generalised
+from surgery.foreign.generalise import Rule, generalised
 from surgery.foreign.trial import Trial
 from surgery.importers.base import IMPORTERS, Imported, ImportedStep, Importer, Line, lines_of
 
@@ -17,10 +17,14 @@ __all__ = ["Mapped", "key_mapping", "turned"]
 
 @IMPORTERS.register("dict")
 class Mapped(Importer):
-    """A mapping from old keys to new ones, or a list of pairs; ``null`` in place of a new key drops a tensor."""
+    """A mapping from old keys to new ones, or a list of pairs.
+
+    Entries that differ in the number of a layer become one rule, as do those of one module that agree; the rules are
+    tried on every key of the mapping, and say of each what it says. ``null`` in place of a new key drops a tensor. A
+    key that the mapping has not is an error. With ``--reverse`` the new keys are the old ones.
+    """
 
     example: ClassVar[str] = "dict:keys.json"
-    summary: ClassVar[str] = "a mapping from old keys to new ones, or a list of pairs"
 
     @classmethod
     def read(cls, words: str, *, reverse: bool = False) -> Imported:
@@ -88,8 +92,14 @@ def _is_key(text: str) -> bool:
 
 def _dropping(dropped: list[str], kept: Mapping[str, str]) -> list[str]:
     """Selectors for keys that are dropped, and for no others of the mapping."""
-    rules = generalised({key: key for key in dropped}, subtrees=False)
-    trial = Trial([rule.text for rule in rules])
-    if any(trial.new_key(key)[0] is not None for key in kept):
-        rules = [one for rule in rules for one in rule.exploded()]
-    return [rule.left for rule in rules]
+    found = []
+    for rule in generalised({key: key for key in dropped}, subtrees=False):
+        parts = rule.exploded() if _takes(rule, kept) else [rule]
+        # a selector takes what lies below, too
+        found += [f"optional {p.left} except {p.left}.*" if _takes(p, kept) else f"optional {p.left}" for p in parts]
+    return found
+
+
+def _takes(rule: Rule, keys: Iterable[str]) -> bool:
+    trial = Trial([rule.text])
+    return any(trial.new_key(key)[0] is not None for key in keys)

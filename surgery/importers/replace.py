@@ -14,10 +14,9 @@ __all__ = ["Replace"]
 
 @IMPORTERS.register("replace")
 class Replace(Importer):
-    """Pairs of texts, the first replaced by the second wherever it stands in a key, one pair after the other."""
+    """Pairs of texts for `key.replace(old, new)`, one after the other, as conversion scripts have them."""
 
     example: ClassVar[str] = "replace:renames.json"
-    summary: ClassVar[str] = "pairs of texts for `key.replace(old, new)`"
 
     @classmethod
     def read(cls, words: str, *, reverse: bool = False) -> Imported:

@@ -15,10 +15,14 @@ __all__ = ["ReviseKeys", "substitution_step", "text_pairs"]
 
 @IMPORTERS.register("revise_keys")
 class ReviseKeys(Importer):
-    """Pairs of a regular expression and its replacement, applied one after the other."""
+    """Pairs of a regular expression and its replacement, as the `revise_keys` of mmengine's loader.
+
+    Each pair is a `re.sub` over every key, one after the other, and becomes a step of its own. Anchors, groups and
+    references to them, `\\d+`, `.*`, `[^.]+`, `(a|b)`, `x?`, small classes, and lookarounds at the edges of a pattern
+    have a form in recipes; what has none is left out by name.
+    """
 
     example: ClassVar[str] = "revise_keys:pairs.json"
-    summary: ClassVar[str] = "pairs of a regular expression and its replacement, as mmengine's `revise_keys`"
 
     @classmethod
     def read(cls, words: str, *, reverse: bool = False) -> Imported:

@@ -14,10 +14,13 @@ __all__ = ["Torchtune"]
 
 @IMPORTERS.register("torchtune")
 class Torchtune(Importer):
-    """A map such as ``_FROM_HF``: ``"model.layers.{}.mlp.up_proj.weight": "layers.{}.mlp.w3.weight"``."""
+    """A map of torchtune, such as `_FROM_HF`, in which `{}` stands for the number of a layer.
+
+    A rule for each entry, ``null`` for a tensor that is dropped. With ``--reverse`` the map is turned round, as
+    `tune_to_hf` does. What torchtune does besides in code, such as permuting projections, is not in the map.
+    """
 
     example: ClassVar[str] = "torchtune:weights.py#_FROM_HF"
-    summary: ClassVar[str] = "a map of torchtune, with `{}` for numbers"
 
     @classmethod
     def read(cls, words: str, *, reverse: bool = False) -> Imported:

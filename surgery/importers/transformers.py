@@ -19,10 +19,16 @@ __all__ = ["Transformers", "steps_of"]
 
 @IMPORTERS.register("transformers")
 class Transformers(Importer):
-    """The renamings and conversions of the installed transformers for a model type, a class, or a configuration."""
+    """What the installed transformers (5 or later) does as it loads a model type, a class, or a ``config.json``.
+
+    Its renamings, each a step of its own, those of the parts of the model and those for old names included; its
+    converters, in one step; and the prefix of the base model, put before keys or taken away. With ``--reverse``, what
+    it does as it saves. The model is built without memory, for which transformers and torch are imported: to name them
+    is to allow that. A ``config.json``, or the directory it lies in, gives the class and the sizes of a model of your
+    own.
+    """
 
     example: ClassVar[str] = "transformers:mixtral"
-    summary: ClassVar[str] = "what transformers does as it loads a model type, a class, or a `config.json`"
 
     @classmethod
     def read(cls, words: str, *, reverse: bool = False) -> Imported:

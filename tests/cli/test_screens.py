@@ -44,6 +44,27 @@ def test_a_screen(name, place, surgery, golden):
     golden(f"cli/{name}", surgery(SCREENS[name]))
 
 
+IMPORTS = {
+    "import_dict": "import dict:keys.py#KEYS -o imported.yaml",
+    "import_texts": 'import \'replace:{"blocks": "layers"}\'',
+    "import_left_out": 'import \'revise_keys:[["(a+)b", "c"], ["^module[.]", ""]]\'',
+    "import_no_kind": "import dicts:keys.py",
+    "import_no_literal": "import dict:keys.py#MADE",
+}
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_an_import(name, place, surgery, golden):
+    (place / "keys.py").write_text("KEYS = {'a.0': 'b.0', 'a.1': 'b.1'}\nMADE = {'a': str(1)}\n")
+    golden(f"cli/{name}", surgery(IMPORTS[name]))
+
+
+def test_an_import_overwrites_nothing_unasked(place, surgery):
+    line = 'import \'dict:{"a": "b"}\' -o recipe.yaml'
+    assert "output-exists" in surgery(line)
+    assert surgery(f"{line} --force").endswith("--- exit 0\n")
+
+
 def test_a_narrow_terminal(place, surgery, golden):
     golden("cli/plan_60_columns", surgery(SCREENS["plan"], COLUMNS="60"))
 

@@ -34,7 +34,10 @@ import pytest
 from surgery.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
-GENERATED = {"steps.md", "operations.md", "sources.md", "outputs.md", "errors.md", "cli.md", "library.md", "limits.md"}
+GENERATED = {
+    "steps.md", "operations.md", "sources.md", "outputs.md", "errors.md", "cli.md", "library.md", "limits.md",
+    "importers.md",
+}  # fmt: skip
 PAGES = [
     ROOT / "README.md",
     *sorted(p for p in (ROOT / "docs").rglob("*.md") if not (p.parent.name == "reference" and p.name in GENERATED)),
