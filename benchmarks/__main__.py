@@ -10,6 +10,7 @@ RUNS = (
     ["benchmarks.matching"],
     ["benchmarks.models", "--rounds", "3"],
     ["benchmarks.checkpoints", "--gigabytes", "1", "--rounds", "3"],
+    ["benchmarks.conversions", "--gigabytes", "1", "--rounds", "3"],
     ["benchmarks.memory", "--gigabytes", "1", "2"],
 )
 
