@@ -16,6 +16,7 @@ from surgery.engine.tasks import tasks_in_memory
 from surgery.engine.threads import one_thread_each
 from surgery.engine.values import Values, explain
 from surgery.formats.nodes import tensor_like
+from surgery.ops.arithmetic import torch_dtype
 from surgery.tensors.expr import Held, TensorExpr, Unread
 from surgery.tensors.state import FileState
 from surgery.tensors.subject import Entry
@@ -84,7 +85,7 @@ def _hollow(entry: Entry) -> Tensor:
     """A tensor on the meta device."""
     import torch
 
-    return torch.empty(entry.spec.shape, dtype=getattr(torch, entry.spec.dtype.name), device="meta")
+    return torch.empty(entry.spec.shape, dtype=torch_dtype(entry.spec.dtype.name), device="meta")
 
 
 def _on(tensor: Tensor, device: str | None) -> Tensor:

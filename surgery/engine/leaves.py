@@ -9,6 +9,7 @@ from surgery.diagnostics import escape, fail
 from surgery.engine.reading import SourceFiles
 from surgery.engine.scratch import Scratch
 from surgery.engine.tiles import copy
+from surgery.ops.arithmetic import torch_dtype
 from surgery.tensors.dtype import DType
 from surgery.tensors.expr import Held, Initial, Stored, Strided, TensorExpr
 from surgery.tensors.spec import Spec
@@ -131,8 +132,6 @@ def _order(expr: TensorExpr, files: SourceFiles, scratch: Scratch, view: memoryv
 def _empty(spec: Spec, scratch: Scratch | None) -> Tensor:
     """An uninitialised contiguous tensor."""
     import torch
-
-    from surgery.ops.arithmetic import torch_dtype
 
     dtype = torch_dtype(spec.dtype.name)
     if scratch is None or not spec.numel:

@@ -10,6 +10,7 @@ from surgery.engine.leaves import bytes_of_tensor
 from surgery.engine.pages import pages
 from surgery.engine.reading import SourceFiles
 from surgery.formats import read
+from surgery.ops.arithmetic import torch_dtype
 from surgery.sinks.offload import offloading_of
 from surgery.tensors.expr import Stored
 from surgery.tensors.spec import Spec
@@ -57,7 +58,7 @@ def _room(spec: Spec) -> Tensor:
     """A tensor to be filled, whose memory goes back to the system with it: layer after layer, it would add up."""
     import torch
 
-    dtype = getattr(torch, spec.dtype.name)
+    dtype = torch_dtype(spec.dtype.name)
     if spec.nbytes < _LARGE:
         return torch.empty(spec.shape, dtype=dtype)
     return torch.frombuffer(pages(spec.nbytes), dtype=dtype).reshape(spec.shape)

@@ -15,7 +15,7 @@ from surgery.formats.following import following
 from surgery.model.building import LAZY, is_opaque
 from surgery.model.placement import place
 from surgery.model.skeleton import Skeleton, copied
-from surgery.model.tensors import torch_dtype
+from surgery.ops.arithmetic import torch_dtype
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.subject import Entry, Subject
 from surgery.wording import listed
@@ -61,7 +61,7 @@ def assemble_hollow(subject: Subject) -> tuple[nn.Module, Mapping[int, TensorExp
     entries = {key: dataclasses.replace(entry, device=None) for key, entry in subject.entries.items()}
     subject = subject.replace(entries=entries)
     hollow = {
-        key: torch.empty(entry.spec.shape, dtype=torch_dtype(entry.spec.dtype), device="meta")
+        key: torch.empty(entry.spec.shape, dtype=torch_dtype(entry.spec.dtype.name), device="meta")
         for key, entry in entries.items()
     }
     made = _parts(subject, hollow)

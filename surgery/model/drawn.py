@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from surgery.model.seeds import derived_seed
-from surgery.model.tensors import torch_dtype
+from surgery.ops.arithmetic import torch_dtype
 from surgery.tensors.dtype import DTYPES
 from surgery.tensors.spec import Spec
 
@@ -32,7 +32,7 @@ def drawn(key: str, spec: Spec, seed: int) -> Tensor:
     tensor(True)
     """
     generator = torch.Generator().manual_seed(derived_seed(seed, key))
-    shape, dtype = spec.shape, torch_dtype(spec.dtype)
+    shape, dtype = spec.shape, torch_dtype(spec.dtype.name)
     if spec.dtype.kind == "bool":
         return torch.randint(2, shape, generator=generator).bool()
     if spec.dtype.kind in ("int", "uint"):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from surgery.diagnostics import fail
 from surgery.formats import Checkpoint, read
 from surgery.model.skeleton import Skeleton
-from surgery.model.tensors import identity, spec_of, torch_dtype
+from surgery.model.tensors import identity, spec_of
+from surgery.ops.arithmetic import torch_dtype
 from surgery.planning.context import Context
 from surgery.subtrees import prefixes
 from surgery.tensors.dtype import DTYPES
@@ -160,4 +161,4 @@ def _as_brought_in(expr: TensorExpr, spec: Spec, weights: Mapping[str, Tensor], 
     """The values as the hook brings them in: of another dtype, it casts them to that of the model."""
     if expr.spec.shape != spec.shape:
         raise _Absent(f"it is {spec}, and what its hook brings in is {expr.spec}")
-    return expr if expr.spec == spec else Held(spec, weights[name].detach().to(torch_dtype(spec.dtype)))
+    return expr if expr.spec == spec else Held(spec, weights[name].detach().to(torch_dtype(spec.dtype.name)))

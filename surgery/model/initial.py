@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from surgery.model.seeds import seeded
 from surgery.model.skeleton import Skeleton
+from surgery.ops.arithmetic import torch_dtype
 from surgery.tensors.dtype import DType
 
 __all__ = ["ModuleProducer"]
@@ -55,7 +56,7 @@ class ModuleProducer:
                 self._made = self._build(name)
             tensor = self._made.pop(name)
         dtype = self.dtypes.get(name)
-        return tensor if dtype is None else tensor.to(getattr(torch, dtype.name))
+        return tensor if dtype is None else tensor.to(torch_dtype(dtype.name))
 
     def _build(self, name: str) -> dict[str, Tensor]:
         with seeded(self.seed, self.key), torch.no_grad():

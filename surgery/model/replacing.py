@@ -18,6 +18,7 @@ from surgery.model.layers import Scope, build_layer, layer_text, make_layer
 from surgery.model.names import layer_class
 from surgery.model.skeleton import Skeleton, all_tensors
 from surgery.model.tensors import spec_of
+from surgery.ops.arithmetic import torch_dtype
 from surgery.planning.context import Context
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.expr import Initial, TensorExpr
@@ -156,7 +157,7 @@ def _settle(module: nn.Module, old: nn.Module, dtype: DType) -> None:
         for name in part._non_persistent_buffers_set:
             buffer = part._buffers.get(name)
             if buffer is not None and buffer.dtype == torch.float32:
-                part._buffers[name] = buffer.to(getattr(torch, dtype.name))
+                part._buffers[name] = buffer.to(torch_dtype(dtype.name))
 
 
 def _no_copies_of_old(

@@ -11,14 +11,7 @@ from surgery.model.building import LAZY, is_opaque
 from surgery.tensors.dtype import DTYPES, DType
 from surgery.tensors.spec import Spec
 
-__all__ = ["identity", "spec_of", "torch_dtype"]
-
-
-def torch_dtype(dtype: DType) -> torch.dtype:
-    """torch's dtype of that name."""
-    found = getattr(torch, dtype.name)
-    assert isinstance(found, torch.dtype), dtype
-    return found
+__all__ = ["identity", "spec_of"]
 
 
 def spec_of(tensor: Tensor) -> Spec:

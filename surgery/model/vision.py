@@ -32,6 +32,7 @@ from surgery.model.hub import cached_file, named_weights
 from surgery.model.initial import ModuleProducer
 from surgery.model.skeleton import Skeleton
 from surgery.model.tensors import spec_of
+from surgery.ops.arithmetic import torch_dtype
 from surgery.ops.cast import Cast
 from surgery.planning.context import Context, Opened
 from surgery.suggest import did_you_mean
@@ -155,7 +156,7 @@ class _Loading:
         for key, expr in state.tensors.items():
             origin = Origin(self._context.named(str(weights)), key)
             self._context.inventory[origin] = expr.spec
-            dtype = getattr(torch, expr.spec.dtype.name)
+            dtype = torch_dtype(expr.spec.dtype.name)
             marked[key] = self.build.mark(torch.empty(expr.spec.shape, dtype=dtype, device="meta"), (origin, expr))
         if state.metadata is not None:
             marked._metadata = state.metadata  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, ClassVar
 
+from surgery.ops.arithmetic import torch_dtype
 from surgery.sinks.pickles.tensors import STORAGE_CLASSES, PickledStorage
 from surgery.tensors.expr import Held, TensorExpr
 from surgery.tensors.spec import Spec
@@ -139,7 +140,7 @@ class ModelPickler(_Pickler):  # type: ignore[misc]
         args: tuple[Any, ...] = (_Reference(storage), 0, spec.shape, strides, requires_grad, OrderedDict())
         if spec.dtype.name in STORAGE_CLASSES:
             return torch._utils._rebuild_tensor_v2, args
-        return torch._utils._rebuild_tensor_v3, (*args, getattr(torch, spec.dtype.name))
+        return torch._utils._rebuild_tensor_v3, (*args, torch_dtype(spec.dtype.name))
 
     def _storage(self, expr: TensorExpr, spec: Spec) -> PickledStorage:
         typed = STORAGE_CLASSES.get(spec.dtype.name)
