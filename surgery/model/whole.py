@@ -8,6 +8,7 @@ from torch import nn
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.model.parts import devices_inside
+from surgery.model.reaching import reaching_in, too_late
 from surgery.model.skeleton import Skeleton
 from surgery.suggest import did_you_mean
 
@@ -56,10 +57,13 @@ def check_whole(skeleton: Skeleton, placed: Mapping[str, str], names: Collection
             inside them without calling these.
 
     Raises:
-        SurgeryError: code ``device``; a module would be split.
+        SurgeryError: code ``device``; a module would be split, or come off the disk too late.
     """
     check_classes(skeleton.module, names)
     found: list[Diagnostic] = []
+    if "disk" in placed.values():
+        names = (*names, *sorted(reaching_in(skeleton, placed)))
+        found += too_late(skeleton, placed)
     inside = devices_inside(placed)
     for path, module in skeleton.modules.items():
         devices = inside.get(path, ())

@@ -108,7 +108,11 @@ class DeviceMap(Step):
     overwrite: bool = option(boolean, default=False, help="whether an earlier `offload_dir` may be replaced")
 
     def check(self) -> Iterable[Diagnostic]:
-        """Names that are no devices."""
+        """Names that are no devices, and what does not go together."""
+        if self._rules and (self.policy is not None or self.max_memory is not None):
+            other = "policy" if self.policy is not None else "max_memory"
+            note = "rules say where everything goes; a policy decides it"
+            yield Diagnostic("device", f"rules and `{other}` do not go together", self._rules[0].span, (note,))
         for rule in self._rules:
             for name in rule.right.names:
                 word = _word(name)

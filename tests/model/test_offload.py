@@ -13,9 +13,10 @@ import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+import surgery
 from surgery.diagnostics import SurgeryError
 from surgery.engine.offload import OnDisk
 from surgery.formats import read
@@ -131,3 +132,40 @@ def test_what_is_on_the_disk_is_never_in_memory_as_a_whole(how: str, tmp_path: P
     used, planned = map(int, re.findall(r"\d+", done.stdout))
     assert used < 50
     assert planned < 42
+
+
+class Reaches(nn.Module):
+    """Takes the weight of a layer inside without calling it, as attention of timm's BEiT does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+        self.scales = nn.ParameterList([torch.rand(4)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.inner.weight) * self.scales[0]
+
+
+def test_weights_that_are_taken_without_a_call_are_brought_in(tmp_path: Path) -> None:
+    net, x = nn.Sequential(Reaches(), nn.Linear(4, 2)), torch.rand(3, 4)
+    recipe = surgery.load([{"device_map": {"map": "** -> disk", "offload_dir": str(tmp_path / "off")}}])
+    with torch.no_grad():
+        assert torch.equal(recipe.run(model=net).model(x), net(x))
+    split = {"map": "0.inner -> disk, ** -> cpu", "offload_dir": str(tmp_path / "off2")}
+    with pytest.raises(SurgeryError, match="`0`, a Reaches, would be on disk and cpu"):
+        surgery.load([{"device_map": split}]).plan(model=net)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_weight_that_a_hook_computes_cannot_be_on_the_disk(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 2))
+    step = {"map": "** -> disk", "offload_dir": str(tmp_path / "off")}
+    with pytest.raises(SurgeryError, match="`0` computes its `weight` in a hook, before it is brought in"):
+        surgery.load([{"device_map": step}]).plan(model=net)
+    surgery.load([{"device_map": {**step, "map": "1 -> disk, ** -> cpu"}}]).run(model=net)
+
+
+def test_rules_and_a_policy_do_not_go_together() -> None:
+    for word in ({"policy": "auto"}, {"max_memory": {"cpu": "1GB"}}):
+        with pytest.raises(SurgeryError, match="do not go together"):
+            surgery.load([{"device_map": {"map": "** -> cpu", **word}}])
