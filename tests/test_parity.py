@@ -25,6 +25,7 @@ class Net(nn.Module):
 
 @pytest.fixture
 def twins() -> tuple[Net, Net]:
+    torch.manual_seed(0)
     one, other = Net(), Net()
     other.load_state_dict(one.state_dict())
     return one, other
@@ -143,3 +144,84 @@ def test_inputs_are_keyword_arguments_where_they_have_names(twins, tmp_path):
     run(model, reference, tmp_path, input=[{"shape": [2, 4], "name": ["values", "hidden"]}])
     with pytest.raises(surgery.SurgeryError, match="the result does not run on an input of"):
         run(model, reference, tmp_path, input=[{"shape": [2, 4], "name": "values"}])
+
+
+class Fused(nn.Module):
+    """What `Net` computes up to its block, in a module that names things otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(4, 4)
+        self.end = nn.Identity()
+
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self.body(self.body(values)).relu()
+        return values, self.end(hidden)
+
+
+def run_fused(model: Net, **options: object) -> surgery.Result:
+    """The first layer of a `Net` in a `Fused`, against the whole."""
+    parity = {"like": {"given": "net"}, "into": {"given": "fused"}, "input": [2, 4], **options}
+    steps = [{"filter": {"keep": "first"}}, {"rename": "first -> body"}]
+    recipe = {"source": {"given": "state_dict"}, "steps": steps, "expect": {"parity": parity}}
+    return surgery.run(recipe, state_dict=model.state_dict(), given={"net": model, "fused": Fused()})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output": ["parts.0", "1"]},
+        {"output": ["parts.0", 1]},
+        {"output": ["parts.0", None], "at": [None, "end"]},
+        {"at": ["block.0", "end"]},
+        {"module": ["first", "body"], "input": [3, 4]},
+    ],
+    ids=str,
+)
+def test_another_implementation(options, twins):
+    run_fused(twins[0], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    {
+        "the first output is another": ({"output": ["parts.0", "0"]}, "the outputs of the result are not those of"),
+        "more outputs": ({}, "they differ by inf"),
+        "no such output": ({"output": ["parts.0", "2"]}, "the result has no output `2`"),
+        "no part of a tensor": ({"output": ["parts.0.x", "1"]}, "the reference has no output `x`"),
+        "no such module": ({"at": ["blok", "end"]}, "the reference has no module `blok`"),
+        "no such submodule": ({"module": "first"}, "the result has no module `first`"),
+    }.values(),
+)
+def test_another_implementation_that_differs(options, message, twins):
+    with pytest.raises(surgery.SurgeryError) as caught:
+        run_fused(twins[0], **options)
+    assert message in str(caught.value)
+    assert "is the first module that differs" not in str(caught.value), "modules of others are others"
+
+
+def test_a_module_that_is_not_called(twins):
+    twins[0].spare = nn.Linear(4, 4)
+    with pytest.raises(surgery.SurgeryError, match="the reference does not call its `spare`"):
+        run_fused(twins[0], at=["spare", "end"])
+
+
+def test_zeros_prove_nothing(twins, tmp_path):
+    with torch.no_grad():
+        for parameter in (*twins[0].parameters(), *twins[1].parameters()):
+            parameter.zero_()
+    with pytest.raises(surgery.SurgeryError, match="nothing but zeros"):
+        run(*twins, tmp_path)
+
+
+def test_tied_tensors_of_the_other_model_need_one_name():
+    host = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    host[1].weight = host[0].weight
+    reference = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    reference.load_state_dict({key: torch.randn(4, 4) for key in ("0.weight", "1.weight")})
+    reference[1].weight = reference[0].weight
+    parity = {"like": {"given": "reference"}, "into": {"given": "host"}, "input": [2, 4]}
+    recipe = {"source": {"given": "state_dict"}, "expect": {"parity": parity}}
+    surgery.run(
+        recipe, state_dict={"1.weight": reference[0].weight.detach()}, given={"host": host, "reference": reference}
+    )
