@@ -34,7 +34,7 @@ from surgery.model.old import old_value, plain_attributes
 from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
 
-__all__ = ["Scope", "build_layer", "layer_text", "make_layer", "no_span"]
+__all__ = ["Scope", "build_layer", "make_layer", "no_span"]
 
 _LITERALS = {"int": int, "float": float, "bool": bool, "str": str}
 
@@ -90,11 +90,6 @@ def build_layer(expression: Expression, scope: Scope, current: Build) -> nn.Modu
         place = scope.span_of(expression.at)
         found = [d if d.span else dataclasses.replace(d, span=place) for d in error.diagnostics]
         raise SurgeryError(found) from error
-
-
-def layer_text(expression: Expression) -> str:
-    """The expression on one line, for people."""
-    return str(expression)
 
 
 def _call(call: Call, scope: Scope) -> nn.Module:

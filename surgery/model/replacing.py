@@ -14,7 +14,7 @@ from surgery.lang.rule import Rule
 from surgery.model.building import Build
 from surgery.model.carry import carry
 from surgery.model.initial import ModuleProducer
-from surgery.model.layers import Scope, build_layer, layer_text, make_layer
+from surgery.model.layers import Scope, build_layer, make_layer
 from surgery.model.names import layer_class
 from surgery.model.skeleton import Skeleton, all_tensors
 from surgery.model.tensors import spec_of
@@ -93,7 +93,7 @@ def new_layer(rule: Rule, old: OldLayer, context: Context, *, step: str = "repla
     slots = list(Skeleton(module).slots())
     producer = ModuleProducer(
         make=lambda: make_layer(expression, scope),
-        text=layer_text(expression),
+        text=str(expression),
         seed=context.seed,
         key=old.path,
         dtypes={slot.key: old.dtype for slot in slots if slot.tensor.dtype == torch.float32},
