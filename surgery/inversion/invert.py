@@ -8,10 +8,11 @@ from typing import Any
 
 from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.inversion.ground import Checkpoint, Ground, ground_of, own_ground
+from surgery.inversion.others import lost_tensors
 from surgery.inversion.pieces import Piece
 from surgery.inversion.proof import proved
 from surgery.inversion.stage_inverse import stage_inverse
-from surgery.inversion.stages import Stage, only_what_stays, stages_of
+from surgery.inversion.stages import Stage, needed, only_what_stays, stages_of
 from surgery.inversion.writing import beside, recipe_text, step_nodes
 from surgery.opening import open_sources
 from surgery.planning.context import Context
@@ -55,9 +56,13 @@ def invert_recipe(
         return _written(recipe, pieces, said, conditions)
     subject = open_sources(ground.bound, ground.context)
     stages = stages_of(ground.bound.steps, recipe.steps, subject, ground.context, loads=ground.loads)
-    if partial:
-        stages = only_what_stays(stages)
-    pieces, said = _inverted(recipe, ground, stages)
+    lost = [] if partial else [stage.lost(keys) for stage, keys in zip(stages, needed(stages), strict=True)]
+    said = [lost_tensors(stage, keys) for stage, keys in zip(stages, lost, strict=False) if keys]
+    # where something is lost, what else has no inverse is said as well, but not what follows from the loss
+    whole = [stage for stage in stages if not stage.lost(stage.before.entries)]
+    stages = whole if said else only_what_stays(stages)
+    pieces, more = _inverted(recipe, ground, stages)
+    said = sorted([*said, *more], key=_place)
     inverse = _written(recipe, pieces, said)
     if stages:
         _check_whole(inverse, ground, stages)
@@ -65,11 +70,7 @@ def invert_recipe(
 
 
 def _inverted(recipe: Recipe, ground: Ground, stages: Sequence[Stage]) -> tuple[list[Piece], list[Diagnostic]]:
-    """The steps of the inverse, and what there is to say.
-
-    Raises:
-        SurgeryError: everything that has no inverse.
-    """
+    """The steps of the inverse, and what there is to say."""
     pieces: list[Piece] = []
     said: list[Diagnostic] = []
     lines, nodes = recipe.text.split("\n"), step_nodes(recipe.document)
@@ -77,9 +78,12 @@ def _inverted(recipe: Recipe, ground: Ground, stages: Sequence[Stage]) -> tuple[
         found, more = stage_inverse(stage, lines, ground.bound.values)
         words = beside(nodes, stage.step.span)
         pieces += [_beside(piece, words, first=number == 0) for number, piece in enumerate(found)]
-        said = [*more, *said]
-    _raise_errors(said)
+        said += more
     return pieces, said
+
+
+def _place(diagnostic: Diagnostic) -> tuple[int, int]:
+    return (diagnostic.span.line, diagnostic.span.column) if diagnostic.span else (0, 0)
 
 
 def _beside(piece: Piece, words: Mapping[str, Any], *, first: bool) -> Piece:

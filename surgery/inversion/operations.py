@@ -197,4 +197,4 @@ def why_none(op: Op, call: Call | Name) -> str:
     """Why nothing undoes an operation, which is called so, for people."""
     if op.arity == "join":
         return f"nothing takes apart again what `{_text(call)}` joins"
-    return f"nothing undoes `{_text(call)}`: its result does not say what it was made of"
+    return f"nothing undoes `{_text(call)}` bit for bit"

@@ -59,8 +59,7 @@ def _where_from(stage: Stage) -> tuple[dict[str, str], list[str]]:
             if key not in came and names and (not staying or key in names):
                 came[key] = key if key in names else names[0]
                 names.remove(came[key])
-    lost = set(stage.lost())
-    return came, [key for names in waiting.values() for key in names if key not in lost]
+    return came, [key for names in waiting.values() for key in names]
 
 
 def _renamed(stage: Stage, came: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
@@ -89,7 +88,12 @@ def tying(before: Subject, restored: Subject) -> Iterator[Piece]:
 
 def lost_tensors(stage: Stage, keys: Sequence[str]) -> Diagnostic:
     """The error of a step that leaves tensors behind."""
-    them = "it" if len(keys) == 1 else "them"
-    message = f"`{stage.step.name}` leaves {listed(keys, 3)} behind, and nothing gives {them} back"
+    if all(key in stage.after.entries for key in keys):
+        message = (
+            f"`{stage.step.name}` puts others in the place of {listed(keys, 3)}, and nothing gives the old ones back"
+        )
+    else:
+        them = "it" if len(keys) == 1 else "them"
+        message = f"`{stage.step.name}` leaves {listed(keys, 3)} behind, and nothing gives {them} back"
     note = "`--partial` inverts the recipe for the tensors that reach its result"
     return Diagnostic("no-inverse", message, stage.step.span, (note,))

@@ -10,7 +10,7 @@ from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.fields import Declared, Reader
 from surgery.inversion.casts import cast_pieces
 from surgery.inversion.identity import name_of, reduced
-from surgery.inversion.others import lost_tensors, other_pieces, tying
+from surgery.inversion.others import other_pieces, tying
 from surgery.inversion.pieces import Piece
 from surgery.inversion.rules import rule_pieces
 from surgery.inversion.stages import Stage
@@ -35,8 +35,6 @@ def stage_inverse(
         lines: the lines of its recipe.
         values: of the parameters.
     """
-    if lost := stage.lost():
-        return [], [lost_tensors(stage, lost)]
     if not _changes(stage):
         return [], []
     found = list(_found(stage, lines, values))

@@ -14,7 +14,7 @@ from surgery.steps.sequence import PlacedStep, apply_steps
 from surgery.tensors.expr import leaves
 from surgery.tensors.subject import Subject
 
-__all__ = ["Stage", "only_what_stays", "stages_of"]
+__all__ = ["Stage", "needed", "only_what_stays", "stages_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,10 +33,10 @@ class Stage:
     before: Subject
     after: Subject
 
-    def lost(self) -> list[str]:
-        """The keys of `before` whose tensors do not reach `after`, not even as a part of something."""
+    def lost(self, keys: Collection[str]) -> list[str]:
+        """Those of some keys of `before` whose tensors do not reach `after`, not even as a part of something."""
         there = {name_of(leaf) for entry in self.after.entries.values() for leaf in leaves(entry.expr)}
-        return [key for key, entry in self.before.entries.items() if name_of(entry.expr) not in there]
+        return [key for key, entry in self.before.entries.items() if key in keys and name_of(entry.expr) not in there]
 
 
 def stages_of(
@@ -96,14 +96,39 @@ def _loaded(step: Load, subject: Subject, loaded: Subject, context: Context) -> 
     return after
 
 
+def needed(stages: Sequence[Stage]) -> list[set[str]]:
+    """For each stage the keys of what it sees without which the source cannot be given back: no copies, nothing new."""
+    found: list[set[str]] = []
+    keys = set(stages[0].before.entries) if stages else set()
+    for stage in stages:
+        found.append(keys)
+        plain: dict[str | None, str] = {}
+        for key, entry in stage.after.entries.items():
+            name = name_of(entry.expr)
+            if name not in plain or stage.before.entries.get(key) is not None:
+                plain[name] = key
+        names = {name_of(stage.before.entries[key].expr) for key in keys}
+        keys = {key for name, key in plain.items() if name is not None and name in names}
+        parts = names - plain.keys()
+        computed = ((key, {name_of(leaf) for leaf in leaves(e.expr)}) for key, e in stage.after.entries.items())
+        keys |= {key for key, made_of in computed if made_of & parts}
+    return found
+
+
 def only_what_stays(stages: Sequence[Stage]) -> list[Stage]:
     """The stages without the tensors that do not reach the last result, not even as a part of something."""
     found: list[Stage] = []
     alive = set(stages[-1].after.entries) if stages else set()
-    for stage in reversed(stages):
+    for stage, keys in zip(reversed(stages), reversed(needed(stages)), strict=True):
         after = _only(stage.after, alive)
         names = {name_of(leaf) for entry in after.entries.values() for leaf in leaves(entry.expr)}
-        alive = {key for key, entry in stage.before.entries.items() if name_of(entry.expr) in names}
+        used = {origin.key for entry in after.entries.values() for origin in entry.origins}
+        # of equal tensors that are not tied, a copy that was lost on the way is not missed
+        alive = {
+            key
+            for key, entry in stage.before.entries.items()
+            if name_of(entry.expr) in names and (key in used or key in keys)
+        }
         found.insert(0, dataclasses.replace(stage, before=_only(stage.before, alive), after=after))
     return found
 

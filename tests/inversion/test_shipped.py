@@ -43,15 +43,19 @@ NOT = {
     "dinov2/transformers_with_registers_to_timm": "nothing takes apart again what `add` joins",
     "distilbert/from_bert": LEFT_BEHIND,
     "drop_layers": LEFT_BEHIND,
+    "interpolate": "nothing takes apart again what `mean",
+    "llama/group_heads": "nothing undoes `reduce",
     "llama/meta_two_parts": LEFT_BEHIND,
+    "llama/ungroup_heads": "nothing undoes `repeat",
     "lora/extract": LEFT_BEHIND,
     "lora/merge": "nothing takes apart again what `lora",
     "lora/merge_wrapped": "nothing takes apart again what `lora",
     "mae/encoder": LEFT_BEHIND,
+    "mixtral/upcycle_llama": "nothing undoes `repeat",
     "mmdetection/resnet_to_torchvision": LEFT_BEHIND,
     "mmdetection/swin_to_timm": LEFT_BEHIND,
     "moco_to_resnet50": LEFT_BEHIND,
-    "resnet101_rgbd": LEFT_BEHIND,
+    "resnet101_rgbd": "puts others in the place of `fc.weight`",
     "resume_training": LEFT_BEHIND,
     "shrink_vocabulary": "nothing undoes `slice",
     "soup": "nothing takes apart again what `mean` joins",
@@ -63,11 +67,14 @@ NOT = {
     "ssl/simsiam_resnet": LEFT_BEHIND,
     "ssl/swav_resnet": LEFT_BEHIND,
     "swin/torchvision_to_transformers": LEFT_BEHIND,
-    "torchvision/classifier": LEFT_BEHIND,
+    "t5/encoder": LEFT_BEHIND,
+    "task_arithmetic": "nothing takes apart again what `mean",
+    "torchvision/classifier": "puts others in the place of `fc.weight`",
+    "vit/resize_positions": "nothing undoes `resample_grid",
     "weight_norm/remove": "nothing takes apart again what `weight_norm",
 }
-#: those that have none for what they leave behind either
-NOT_IN_PART = {"lora/extract", "resnet101_rgbd", "torchvision/classifier"}
+#: one that has none for what it leaves behind, and none for the rest
+NOT_IN_PART = {"lora/extract"}
 
 ALLOWED = [f"import:{name}" for name in ("transformers", "timm", "open_clip", "peft", "torchvision", "torch")]
 

@@ -42,8 +42,8 @@ LOST = {
         [{"convert": "enc.norm -> (a|b|c) via chunk"}, {"filter": {"drop": "a"}}],
         "`filter` leaves `a` behind",
     ),
-    "init": ([{"init": "head.w -> zeros_"}], "`init` leaves `head.w` behind"),
-    "tie": ([{"tie": "enc.0.w -> enc.1.w"}], "`tie` leaves `enc.0.w` behind"),
+    "init": ([{"init": "head.w -> zeros_"}], "`init` puts others in the place of `head.w`"),
+    "tie": ([{"tie": "enc.0.w -> enc.1.w"}], "`tie` puts others in the place of `enc.0.w`"),
 }
 
 
@@ -52,6 +52,16 @@ def test_what_is_left_behind_does_not_come_back(name, state, refused) -> None:
     steps, wanted = LOST[name]
     (message,) = refused(steps, state(SHAPES))
     assert message.startswith(wanted)
+
+
+def test_what_is_new_may_be_lost_again(state, there_and_back, lines) -> None:
+    steps = [
+        {"copy": "head.w -> x"},
+        {"init": "x -> zeros_"},
+        {"copy": "enc.norm -> y via flip"},
+        {"filter": {"drop": "y"}},
+    ]
+    assert lines(there_and_back(steps, state(SHAPES))) == ["- filter: {drop: x}"]
 
 
 def test_a_lossy_cast_says_so(state, refused) -> None:
