@@ -117,7 +117,7 @@ def plan_document(plan: Plan) -> _JSON:
     what; ``results``: every tensor of the result, ``from`` which source tensors, how it is initialised if it is
     ``new``, and ``by`` what; ``modules``: what was done to modules; ``tied``: groups of keys; ``devices``: bytes of the
     result on each; ``cost``: bytes to read, to write, and the peak of memory; ``outputs``, ``warnings``, ``remarks``,
-    and ``files`` with their sizes.
+    and ``files`` with their sizes; ``included``: the recipes that were brought in, with their digests and commits.
     """
     totals = totals_of(plan.subject.entries.values())
     return {
@@ -139,6 +139,10 @@ def plan_document(plan: Plan) -> _JSON:
         "warnings": [_diagnostic(warning) for warning in plan.warnings],
         "remarks": list(plan.remarks),
         "files": {path: state.size for path, state in plan.files.items()},
+        "included": [
+            {"reference": name, "sha256": found.sha256, "commit": found.commit}
+            for name, found in plan.included.items()
+        ],
     }
 
 

@@ -78,7 +78,8 @@ def test_a_package(directory, tmp_path, monkeypatch):
     (package / "recipes").mkdir(parents=True)
     (package / "__init__.py").write_text("raise SystemExit('imported')")
     (package / "recipes" / "one.yaml").write_text(ONE)
-    (package / "recipes" / "use.yaml").write_text("source: x.pt\nsteps: [use: {recipe: one.yaml, params: {checkpoint: x}}]\n")
+    use = "source: x.pt\nsteps: [use: {recipe: one.yaml, params: {checkpoint: x}}]\n"
+    (package / "recipes" / "use.yaml").write_text(use)
     info = tmp_path / "site" / "my_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")

@@ -10,6 +10,7 @@ import torch
 import surgery
 from surgery.diagnostics import SurgeryError
 from surgery.included import check_included
+from surgery.report.json import plan_document
 
 STRIP = """
 params:
@@ -58,6 +59,8 @@ def test_the_result_of_a_recipe_is_a_source(write):
     result = surgery.run("main.yaml")
     assert torch.equal(result.state_dict["a.weight"], torch.arange(6.0))
     plan = result.plan
+    (included,) = plan_document(plan)["included"]
+    assert included == {"reference": "strip.yaml", "sha256": plan.included["strip.yaml"].sha256, "commit": None}
     assert [str(o.source) for o in plan.before] == ["strip.yaml: model.pt"] * 2
     assert len(plan.drops) == 1
 
