@@ -33,7 +33,7 @@ def make_objects(
     named = {name: made for _, name, made in case.given}
     if case.source is not None:
         named["source"] = case.source
-    before = {name: _make(made, case.seed, directory, allow) for name, made in named.items()}
+    before = {name: _make(made, name, case.seed, directory, allow) for name, made in named.items()}
     given = dict(before)
     for name, made in named.items():
         if made.steps:
@@ -57,7 +57,7 @@ def make_files(recipe: Recipe, case: Case, directory: Path, allow: frozenset[str
         if made.source is None:
             write_text(path, json.dumps(made.json, indent=2), overwrite=False)
             continue
-        thing = _make(made, case.seed, directory, allow)
+        thing = _make(made, name, case.seed, directory, allow)
         objects[name.rstrip("/")] = thing
         if name.endswith("/") and not (made.steps or made.entry) and hasattr(thing, "save_pretrained"):
             thing.save_pretrained(path)
@@ -70,13 +70,15 @@ def make_files(recipe: Recipe, case: Case, directory: Path, allow: frozenset[str
     return objects
 
 
-def _make(made: Made, seed: int, directory: Path, allow: frozenset[str]) -> Any:
-    """A model, or a state dict, of a source; its steps are not done yet."""
+def _make(made: Made, name: str, seed: int, directory: Path, allow: frozenset[str]) -> Any:
+    """A model, or a state dict, of a source; its steps are not done yet. Under each name it has values of its own."""
     from surgery.engine.evaluate import materialise
     from surgery.model.assemble import assemble
     from surgery.model.drawn import draw_all
+    from surgery.model.seeds import derived_seed
 
     assert made.source is not None, "a JSON file is no object"
+    seed = derived_seed(seed, name)
     context = Context(seed=seed, allow=allow, directory=directory)
     subject = made.source.open(context)
     context.raise_errors()

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["try_case", "try_recipe"]
 
+#: the error about what nobody allowed, for which a case is skipped
+_REFUSED = "not-allowed"
 #: lines of what a library printed, the last ones, that a failure shows
 _LINES = 20
 
@@ -68,7 +70,7 @@ def try_case(recipe: Recipe, case: Case, allow: frozenset[str]) -> Outcome:
         found = (Diagnostic("test-failed", message, case.span),)
     seconds = time.perf_counter() - begin
     refused = [d for d in found if d.severity == "error"]
-    if refused and all(d.code == "not-allowed" for d in refused):
+    if refused and all(d.code == _REFUSED for d in refused):
         return Outcome(case.name, "skipped", seconds, case.span, refused[0].message)
     if not refused:
         return Outcome(case.name, "ok", seconds, case.span)
@@ -147,6 +149,8 @@ class _Trial:
         errors = [d for d in error.diagnostics if d.severity == "error"]
         if any(_fits(d, wanted.code, wanted.says, wanted.at) for d in errors):
             return
+        if all(d.code == _REFUSED for d in errors):
+            raise error
         what = [f"`{wanted.code}`"] + [f"{w} `{v}`" for w, v in (("that says", wanted.says), ("at", wanted.at)) if v]
         message = f"`{self.case.name}`: not the error that was to come: {' '.join(what)}"
         raise SurgeryError((Diagnostic("test-failed", message, self.case.span), *errors))

@@ -285,6 +285,10 @@ class TestSkipped:
         assert found.status == "skipped"
         assert "needs the network" in found.reason
 
+    def test_the_network_where_another_error_is_to_come(self, outcome):
+        found = outcome('  - {name: a, params: {model: "https://example.org/x.pth"}, error: unused-rule}\n')
+        assert found.status == "skipped"
+
     def test_a_permission_that_is_refused_as_it_should_be(self, outcome):
         found = outcome('  - {name: a, params: {model: "https://example.org/x.pth"}, error: not-allowed}\n')
         assert found.status == "ok"
@@ -323,3 +327,19 @@ class TestApart:
         (below / "in.pth").write_bytes(b"")
         (below / "r.yaml").write_text("source: in.pth\ntests: [{name: a, error: no-file}]\n", encoding="utf-8")
         assert [o.status for o in try_recipe("recipes/r.yaml", frozenset()).outcomes] == ["ok"]
+
+
+def test_two_files_of_one_content_differ(outcome):
+    """What is the same in both could be mixed up, and nobody would see it."""
+    case = """\
+params: {model: {type: path}}
+source: {torchvision: squeezenet1_1}
+steps: [{load: {from: {checkpoint: $model}}}]
+tests:
+  - name: a
+    files: {a.pth: &one {torchvision: squeezenet1_1}, b.pth: *one}
+    params: {model: a.pth}
+    expect: {parity: {like: {given: b.pth}, input: [1, 3, 32, 32]}}
+"""
+    assert "the outputs of the result are not those of the given b.pth" in outcome(case).diagnostics[0].message
+    assert outcome(case.replace("model: a.pth", "model: b.pth")).status == "ok"
