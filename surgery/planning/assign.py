@@ -77,13 +77,19 @@ class Assignment:
         taken = self._taken[number]
         if rule.count is not None and len(used) != rule.count and (used or not rule.optional):
             self._context.report("wrong-count", f"this rule selects {len(used)} keys, not {rule.count}", rule.span)
-        lonely = [
-            t.key for others in taken[1:] for t in others if t.key not in used and (left is None or t.key in left)
-        ]
+        lonely = [t for others in taken[1:] for t in others if t.key not in used and (left is None or t.key in left)]
         if lonely:
             verb = "have" if len(lonely) > 1 else "has"
-            message = f"{listed(lonely, 1)} {verb} no partner among what `{rule.left.selectors[0]}` selects"
+            absent = next((n for n, some in enumerate(taken) if not any(_agree(lonely[0], t) for t in some)), 0)
+            keys = listed([t.key for t in lonely], 1)
+            message = f"{keys} {verb} no partner among what `{rule.left.selectors[absent]}` selects"
             self._context.report("incomplete-group", message, rule.span)
         elif not used and all(taken) and not rule.optional:
             message = f"this rule joins nothing: `{taken[0][0].key}` has no partner, nor has any other key"
             self._context.report("unused-rule", message, rule.span)
+
+
+def _agree(one: Taken, other: Taken) -> bool:
+    """Whether two keys have the same of all captures that they share, and carry the same over."""
+    mine, others = one.match.captures, other.match.captures
+    return one.match.rest == other.match.rest and all(mine[name] == others[name] for name in mine.keys() & others)

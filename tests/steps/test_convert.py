@@ -175,6 +175,19 @@ class TestJoin:
         operate(f"- convert: |\n    {RULE}", stored(state))
         golden("steps/convert_lonely_partner", errors())
 
+    def test_the_selector_that_lacks_a_partner_is_named(self, stored, operate, errors):
+        state = {key: shape for key, shape in STATE.items() if key != "ad.l.1.q.lora_B.weight"}
+        operate(f"- convert: |\n    {RULE}", stored(state))
+        assert "`ad.l.1.q.lora_A.weight` has no partner among what `ad.{m}.lora_B.weight` selects" in errors()
+
+    def test_an_incomplete_group_is_said_once(self, stored, operate, errors):
+        """And not also that the keys which it would have been joined with are alone."""
+        operate(
+            "- convert: '[{m}.(w|b), {m}.(g|h)] -> {m} via concat'", stored({"a.w": (2,), "a.g": (2,), "a.h": (2,)})
+        )
+        assert errors().count("error[") == 1
+        assert "next to `a.w` there is none for `b`" in errors()
+
     def test_partners_that_another_rule_takes_are_not_alone(self, stored, operate, context):
         state = {key: shape for key, shape in STATE.items() if key != "base.l.1.q.weight"}
         operate(f"- convert: |\n    {RULE}\n    ad.** -> rest.**", stored(state))
