@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test check format benchmarks tables clean
+.PHONY: demo test recipes check format benchmarks tables clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/surgery plan efficientnet_lite0
@@ -12,6 +12,12 @@ demo: $(VENV)/demo.done
 
 test: $(VENV)/test.done
 	$(BIN)/python -m pytest -n 2
+
+# every shipped recipe, beside the libraries that it is about
+LIBRARIES = open_clip peft segment_anything timm torch torchaudio torchvision transformers whisper
+
+recipes: $(VENV)/test.done
+	$(BIN)/surgery test recipes/ --strict -j 2 $(LIBRARIES:%=--allow import:%)
 
 check: $(VENV)/dev.done $(VENV)/test.done
 	$(BIN)/ruff format --check .
