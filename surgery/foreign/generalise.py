@@ -146,27 +146,23 @@ def _literal(entry: Entry) -> Rule:
 
 def _modules(rules: list[Rule]) -> list[Rule]:
     """Rules that agree on all below a module as one rule for the module, from the leaves up."""
-    changed = True
-    while changed:
-        changed = False
-        parents: dict[Tokens, set[Tokens | None]] = defaultdict(set)
-        below: dict[Tokens, list[Rule]] = defaultdict(list)
-        for rule in rules:
+    while True:
+        targets: dict[Tokens, set[Tokens | None]] = defaultdict(set)
+        below: dict[Tokens, list[int]] = defaultdict(list)
+        for number, rule in enumerate(rules):
             for above, under in _ancestors(rule.old):
-                target = _without_end(rule.new, under)
-                parents[above].add(target)
-                below[above].append(rule)
-        for above in sorted(parents, key=lambda tokens: -len(_segments(tokens))):
-            targets = parents[above]
-            members = [rule for rule in below[above] if rule in rules]
-            if len(targets) == 1 and None not in targets and len(members) > 1:
-                entries = tuple(entry for rule in members for entry in rule.entries)
-                together = Rule(above, targets.pop(), entries)  # type: ignore[arg-type]
-                first = min(rules.index(rule) for rule in members)
-                rules = [r for r in [*rules[:first], together, *rules[first:]] if r not in members]
-                changed = True
-                break
-    return rules
+                targets[above].add(_without_end(rule.new, under))
+                below[above].append(number)
+        joined: dict[int, Rule | None] = {}
+        for above in sorted(below, key=lambda tokens: -len(_segments(tokens))):
+            (target, *others), members = targets[above], below[above]
+            if target is not None and not others and len(members) > 1 and not any(n in joined for n in members):
+                entries = tuple(entry for number in members for entry in rules[number].entries)
+                joined |= dict.fromkeys(members) | {members[0]: Rule(above, target, entries)}
+        if not joined:
+            return rules
+        replaced = (joined.get(number, rule) for number, rule in enumerate(rules))
+        rules = [rule for rule in replaced if rule is not None]
 
 
 def _ancestors(tokens: Tokens) -> Iterator[tuple[Tokens, str]]:
@@ -198,22 +194,22 @@ def _without_end(tokens: Tokens, end: str) -> Tokens | None:
 
 def _tried(rules: list[Rule], mapping: Mapping[str, str]) -> list[Rule]:
     """The rules in an order, and taken apart as far as need be, so that they say what the mapping says."""
-    for ordered in (rules, _most_special_first(rules)):
-        if not Trial([rule.text for rule in ordered]).wrong(mapping):
-            return ordered
-    rules = _most_special_first(rules)
+    if not Trial([rule.text for rule in rules]).wrong(mapping):
+        return rules
+    rules = sorted(rules, key=_special)
     while wrong := Trial([rule.text for rule in rules]).wrong(mapping):
-        guilty = {number for number in wrong if number is not None}
-        taken_apart = [rule for number, rule in enumerate(rules) if number in guilty and len(rule.entries) > 1]
-        if not taken_apart:
-            break
-        kept = [rule for rule in rules if rule not in taken_apart]
-        rules = _most_special_first([*kept, *(one for rule in taken_apart for one in rule.exploded())])
+        # both the rule that took a key and the one that should have are taken apart
+        owners = {entry.old: number for number, rule in enumerate(rules) for entry in rule.entries}
+        guilty = {number for key, taker in wrong.items() for number in (taker, owners[key])}
+        parts = [rule.exploded() if number in guilty else [rule] for number, rule in enumerate(rules)]
+        assert sum(map(len, parts)) > len(rules), "keys that each stand alone cannot be mistaken"
+        rules = sorted((rule for part in parts for rule in part), key=_special)
     return rules
 
 
-def _most_special_first(rules: list[Rule]) -> list[Rule]:
-    return sorted(rules, key=lambda rule: (len(rule.entries) > 1, -len(_segments(rule.old)), len(rule.old)))
+def _special(rule: Rule) -> tuple[int, bool]:
+    """What comes first: what names more segments, since fewer take all below; then what stands for one key."""
+    return -len(_segments(rule.old)), len(rule.entries) > 1
 
 
 def _segments(tokens: Tokens) -> list[list[str | Number]]:

@@ -32,11 +32,7 @@ class Trial:
         number, path, match = found
         return number, render(self._rules[number].right.templates[0], Filling.of(match, path), match.rest)
 
-    def wrong(self, mapping: Mapping[str, str]) -> list[int | None]:
-        """The numbers of the rules that give a key of `mapping` another name than it says."""
-        found = []
-        for old, new in mapping.items():
-            number, given = self.new_key(old)
-            if number is None or given != new:
-                found.append(number)
-        return found
+    def wrong(self, mapping: Mapping[str, str]) -> dict[str, int | None]:
+        """The keys of `mapping` that get another name than it says, each with the rule that takes it."""
+        given = {old: self.new_key(old) for old in mapping}
+        return {old: number for old, (number, new) in given.items() if number is None or new != mapping[old]}
