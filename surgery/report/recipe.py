@@ -34,7 +34,7 @@ def recipe_lines(recipe: Recipe, *, columns: int | None = None) -> list[Line]:
 
 
 def _content(recipe: Recipe) -> list[tuple[str, str]]:
-    """Source, steps and output in the recipe's own words: what depends on a parameter has no value yet."""
+    """Source, steps, output and tests in the recipe's own words: what depends on a parameter has no value yet."""
     document = recipe.document
     sources = document.get("source") if isinstance(document, MapNode) else None
     several = document.get("sources") if isinstance(document, MapNode) else None
@@ -44,7 +44,9 @@ def _content(recipe: Recipe) -> list[tuple[str, str]]:
         found = [("source", words_of(sources) if sources else "given by the caller")]
     names = [step.name for step in recipe.steps]
     found.append(("steps", ", ".join(names) if names else "none"))
-    return [*found, ("output", words_of(outputs) if outputs else "none: give one with -o, or use the result in Python")]
+    found.append(("output", words_of(outputs) if outputs else "none: give one with -o, or use the result in Python"))
+    tests = [case.name for case in recipe.content.tests]
+    return [*found, ("tests", "; ".join(tests))] if tests else found
 
 
 def words_of(node: Node) -> str:
