@@ -178,7 +178,7 @@ class TestJoin:
     def test_the_selector_that_lacks_a_partner_is_named(self, stored, operate, errors):
         state = {key: shape for key, shape in STATE.items() if key != "ad.l.1.q.lora_B.weight"}
         operate(f"- convert: |\n    {RULE}", stored(state))
-        assert "`ad.l.1.q.lora_A.weight` has no partner among what `ad.{m}.lora_B.weight` selects" in errors()
+        assert "`ad.l.1.q.lora_A.weight` has no partner among what `ad.{m:**}.lora_B.weight` selects" in errors()
 
     def test_an_incomplete_group_is_said_once(self, stored, operate, errors):
         """And not also that the keys which it would have been joined with are alone."""
