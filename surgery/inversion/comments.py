@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from surgery.lang.rule import Rule
 
@@ -13,15 +12,11 @@ _BEHIND = re.compile(r"\s+(#.*)")
 _ALONE = re.compile(r"\s*(#.*)")
 
 
-def comments_of(rule: Rule, lines: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """The comments above a rule in its block, and the one behind it.
-
-    Args:
-        rule: a rule, with the text that it was parsed from.
-        lines: the lines of the file.
-    """
+def comments_of(rule: Rule) -> tuple[tuple[str, ...], str]:
+    """The comments above a rule in its block, and the one behind it, in the file that it was parsed from."""
     if rule.source is None:
         return (), ""
+    lines = rule.source.file.lines
     first = rule.source.locate(0)[0]
     last, column = rule.source.locate(max(0, len(rule.source.value) - 1))
     if last >= len(lines):

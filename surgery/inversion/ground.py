@@ -20,6 +20,7 @@ from surgery.planning.context import Context
 from surgery.recipe import Bound, Recipe
 from surgery.sources.checkpoint import CheckpointSource
 from surgery.sources.given import Given
+from surgery.sources.recipe import RecipeSource
 from surgery.steps.load import Load
 from surgery.steps.sequence import PlacedStep
 
@@ -109,7 +110,7 @@ def own_ground(recipe: Recipe, *, params: Mapping[str, Any], allow: Iterable[str
 
 
 def _loads(bound: Bound) -> bool:
-    built = bound.source is not None and not isinstance(bound.source, CheckpointSource | Given)
+    built = bound.source is not None and not isinstance(bound.source, CheckpointSource | Given | RecipeSource)
     return built and any(isinstance(one.step, Load) for one in bound.steps)
 
 

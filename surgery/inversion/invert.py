@@ -73,9 +73,9 @@ def _inverted(recipe: Recipe, ground: Ground, stages: Sequence[Stage]) -> tuple[
     """The steps of the inverse, and what there is to say."""
     pieces: list[Piece] = []
     said: list[Diagnostic] = []
-    lines, nodes = recipe.text.split("\n"), step_nodes(recipe.document)
+    nodes = step_nodes(recipe.document)
     for stage in reversed(stages):
-        found, more = stage_inverse(stage, lines, ground.bound.values)
+        found, more = stage_inverse(stage, ground.bound.values)
         words = beside(nodes, stage.step.span)
         pieces += [_beside(piece, words, first=number == 0) for number, piece in enumerate(found)]
         said += more

@@ -88,6 +88,9 @@ def _step(proof: _Proof, one: PlacedStep, words: dict[str, object]) -> None:
             pass
         case Extract(path=str(path)) if proof.partial:
             proof.pieces[-1].append(Piece("rename", f"** -> {path}.**", dict(words)))
+        case Filter() | Extract():
+            forget = "or forget what it leaves behind: `--partial`"
+            proof.refuse(f"what `{one.name}` leaves behind, only a checkpoint can tell", one.span, _ASK, forget)
         case _:
             proof.ask(f"what `{one.name}` does, only the keys of a checkpoint can tell", one.span)
 
@@ -105,11 +108,10 @@ def _rules(proof: _Proof, one: PlacedStep, rules: Sequence[Rule], rest: object, 
         under = [path for draft in drafts if (path := _untouched(proof, rules, draft)) is not None]
         if under:
             proof.grant(f"no other keys than those of this step lie under {listed(under)}", one.span)
-    lines = proof.recipe.text.split("\n")
     written_lines = []
     for draft in drafts:
         rule = rules[draft.number]
-        written_lines.append(Line(draft.left, draft.right, draft.via, *comments_of(rule, lines), rule.note))
+        written_lines.append(Line(draft.left, draft.right, draft.via, *comments_of(rule), rule.note))
     value = rules_value(written_lines, rest="error" if rest == "error" else None)
     proof.pieces[-1].append(Piece(one.name, value, dict(words)))
     proof.images += [_selected(draft.mirrored) for draft in drafts if not draft.mirrored.in_place]

@@ -48,12 +48,11 @@ class _Rules:
         return [origin.key for key in made for origin in self.stage.after.entries[key].origins]
 
 
-def rule_pieces(stage: Stage, lines: Sequence[str], values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
+def rule_pieces(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
     """The step that takes a step of key rules back, with warnings; or why there is none.
 
     Args:
         stage: the step at work.
-        lines: the lines of its recipe, for comments.
         values: of the parameters.
     """
     bound, opened = stage.step.step.rules, stage.open.step.rules  # type: ignore[attr-defined]
@@ -80,7 +79,7 @@ def rule_pieces(stage: Stage, lines: Sequence[str], values: Mapping[str, Any]) -
         return
     yield from _said(rules, drafts, narrow)
     rest = "error" if getattr(stage.step.step, "rest", None) == "error" else None
-    yield Piece(stage.step.name, rules_value(list(_lines(rules, narrow, lines)), rest=rest))
+    yield Piece(stage.step.name, rules_value(list(_lines(rules, narrow)), rest=rest))
 
 
 def _owners(stage: Stage, rules: Sequence[Rule]) -> dict[str, int]:
@@ -168,10 +167,10 @@ def _said(rules: _Rules, first: Sequence[Draft], last: Sequence[Draft]) -> Itera
             yield Diagnostic("inverse", message, rules.bound[number].span, (f"the inverse says {other}",), "warning")
 
 
-def _lines(rules: _Rules, drafts: Sequence[Draft], lines: Sequence[str]) -> Iterator[Line]:
+def _lines(rules: _Rules, drafts: Sequence[Draft]) -> Iterator[Line]:
     before: set[int] = set()
     for draft in drafts:
         rule = rules.open[draft.number]
-        above, behind = comments_of(rule, lines) if draft.number not in before else ((), "")
+        above, behind = comments_of(rule) if draft.number not in before else ((), "")
         before.add(draft.number)
         yield Line(draft.left, draft.right, draft.via, above, behind, rule.note)

@@ -25,19 +25,16 @@ from surgery.wording import listed
 __all__ = ["stage_inverse"]
 
 
-def stage_inverse(
-    stage: Stage, lines: Sequence[str], values: Mapping[str, Any]
-) -> tuple[list[Piece], list[Diagnostic]]:
+def stage_inverse(stage: Stage, values: Mapping[str, Any]) -> tuple[list[Piece], list[Diagnostic]]:
     """The steps that take one step back, and what there is to say; errors among it mean that there are none.
 
     Args:
         stage: the step at work.
-        lines: the lines of its recipe.
         values: of the parameters.
     """
     if not _changes(stage):
         return [], []
-    found = list(_found(stage, lines, values))
+    found = list(_found(stage, values))
     said = [one for one in found if isinstance(one, Diagnostic)]
     pieces = [one for one in found if isinstance(one, Piece)]
     if any(one.severity == "error" for one in said):
@@ -64,10 +61,10 @@ def _changes(stage: Stage) -> bool:
     return not same or set(map(frozenset, stage.before.ties())) != set(map(frozenset, stage.after.ties()))
 
 
-def _found(stage: Stage, lines: Sequence[str], values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
+def _found(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
     match stage.step.step:
         case Rename() | Convert():
-            return rule_pieces(stage, lines, values)
+            return rule_pieces(stage, values)
         case Cast():
             return cast_pieces(stage, values)
     return other_pieces(stage, values)

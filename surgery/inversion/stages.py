@@ -11,6 +11,7 @@ from surgery.planning.context import Context
 from surgery.planning.loading import load_into
 from surgery.steps.load import Load
 from surgery.steps.sequence import PlacedStep, apply_steps
+from surgery.steps.use import Use
 from surgery.tensors.expr import leaves
 from surgery.tensors.subject import Subject
 
@@ -70,6 +71,10 @@ def stages_of(
             found = stages_of(one.step.steps, same.step.steps, loaded, context)
             before = symbolic(found[-1].after if found else loaded)
             after = _loaded(one.step, subject, before, context)
+        elif isinstance(one.step, Use) and (inner := _brought(one.step, subject, context)):
+            found += stages_of(inner, inner, subject, context)
+            subject = found[-1].after if found else subject
+            continue
         elif one.step.keeps_tensors:
             subject = apply_steps((one,), subject, context)
             continue
@@ -79,6 +84,14 @@ def stages_of(
         found.append(Stage(one, same, before, after))
         subject = after
     return found
+
+
+def _brought(step: Use, subject: Subject, context: Context) -> tuple[PlacedStep, ...]:
+    """The steps that another recipe brings in, where they can be taken one by one: what is loaded lies beside it."""
+    assert context.recipes is not None, "recipes are read by a plan"
+    context.recipes.applied(step.recipe, dict(step.params), subject, context)
+    inner = context.brought[step.recipe.span]
+    return () if any(isinstance(one.step, Load | Use) for one in inner) else inner
 
 
 def _loaded(step: Load, subject: Subject, loaded: Subject, context: Context) -> Subject:

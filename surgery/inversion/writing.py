@@ -16,7 +16,7 @@ from surgery.inversion.pieces import Piece
 from surgery.params.declare import depends_on
 from surgery.recipe import Recipe
 
-__all__ = ["recipe_text", "step_nodes"]
+__all__ = ["beside", "recipe_text", "step_nodes"]
 
 _NAMED = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 

@@ -55,12 +55,20 @@ def test_what_is_no_proof_asks_for_a_checkpoint(name, refused) -> None:
     assert any(wanted in message for message in messages), messages
 
 
-@pytest.mark.parametrize(
-    "step", [{"cast": "** -> float32"}, {"unwrap": True}, {"filter": {"drop": "a"}}, {"copy": "a -> b"}]
-)
+@pytest.mark.parametrize("step", [{"cast": "** -> float32"}, {"unwrap": True}, {"copy": "a -> b"}])
 def test_other_steps_ask_for_one(step, refused) -> None:
     (message,) = refused([step])
     assert message == f"what `{next(iter(step))}` does, only the keys of a checkpoint can tell"
+
+
+def test_what_a_filter_drops_may_be_forgotten(refused, lines) -> None:
+    steps = [{"filter": {"drop": "optional b"}}, {"extract": "m"}, {"rename": {"rest": "error", "rules": "a -> b"}}]
+    assert refused(steps) == [
+        "what `filter` leaves behind, only a checkpoint can tell",
+        "what `extract` leaves behind, only a checkpoint can tell",
+    ]
+    inverse = surgery.load(steps).invert(partial=True)
+    assert lines(inverse) == ['- rename: {rest: error, rules: "b -> a"}', '- rename: "** -> m.**"']
 
 
 def test_steps_that_keep_every_tensor_do_not() -> None:

@@ -140,3 +140,26 @@ steps:
     back = inverse.run(old=tmp_path / "new.safetensors").state_dict
     assert back.keys() == tensors.keys()
     assert all(torch.equal(back[key], tensors[key]) for key in back)
+
+
+def test_the_steps_of_another_recipe(tmp_path, state) -> None:
+    (tmp_path / "fuse.yaml").write_text("""\
+params: {name: qk}
+steps:
+  - convert: |
+      {i}.(q|k) -> {i}.$name via concat  # as theirs
+      norm      -> ln
+""")
+    text = """\
+steps:
+  - rename: "m.** -> **"
+  - use: {recipe: fuse.yaml, params: {name: both}}
+"""
+    (tmp_path / "top.yaml").write_text(text)
+    recipe = surgery.load(tmp_path / "top.yaml")
+    tensors = state({"m.0.q": (2, 2), "m.0.k": (2, 2), "m.norm": (2,)})
+    inverse = recipe.invert(tensors)
+    assert "{i}.both -> {i}.(q|k) via chunk  # as theirs" in inverse.text
+    back = inverse.run(state_dict=recipe.run(state_dict=tensors).state_dict).state_dict
+    assert back.keys() == tensors.keys()
+    assert all(torch.equal(back[key], tensors[key]) for key in back)
