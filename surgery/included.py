@@ -14,6 +14,7 @@ from surgery.references.kind import Named, Passed
 from surgery.references.parse import parse_reference
 from surgery.sources.recipe import RecipeSource
 from surgery.steps.use import Use
+from surgery.steps_alone import step_params
 from surgery.suggest import did_you_mean
 from surgery.wording import listed
 
@@ -85,7 +86,7 @@ def _bringing(value: Any) -> Iterator[RecipeSource | Use]:
 
 def _misfits(bringing: RecipeSource | Use, inner: Recipe) -> Iterator[Diagnostic]:
     """Parameters that are passed and not there, and those that are there and not passed."""
-    params = inner.params if isinstance(bringing, RecipeSource) else inner.step_params()
+    params = inner.params if isinstance(bringing, RecipeSource) else step_params(inner)
     given: dict[str, Passed] = dict(bringing.params) if isinstance(bringing.params, tuple) else {}
     for name, value in given.items():
         if name not in params:

@@ -20,6 +20,7 @@ from surgery.references.kind import Named, Passed
 from surgery.references.parse import is_path, parse_reference
 from surgery.references.path import PathReference
 from surgery.steps.sequence import apply_steps
+from surgery.steps_alone import bound_steps
 from surgery.tensors.subject import Subject
 
 __all__ = ["Inclusion", "surroundings"]
@@ -78,7 +79,7 @@ class Inclusion:
         """
         recipe, link = self._recipe(named, context)
         with _inside(recipe, link, context, label=context.label, given=context.given) as inner:
-            steps = recipe.bind_steps(_given(params, context), context.directory, by_recipe=True)
+            steps = bound_steps(recipe, _given(params, context), context.directory)
             context.brought[named.span] = steps
             return apply_steps(steps, subject, inner)
 

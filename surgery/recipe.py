@@ -27,7 +27,7 @@ from surgery.references.parse import is_path, parse_reference
 from surgery.references.path import PathReference
 from surgery.sinks.base import Output
 from surgery.sources.base import Source
-from surgery.steps.sequence import PlacedStep, steps
+from surgery.steps.sequence import PlacedStep
 from surgery.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -193,41 +193,21 @@ class Recipe:
         """
         if not self.params and not values:
             return Bound.of(self.content, {})
-        declared = self._declared(self.params, values, directory, by_recipe=by_recipe)
+        declared = self.values_of(self.params, values, directory, by_recipe=by_recipe)
         reader = Reader(declared)
         content = read_content(self.document, reader)
         if reader.diagnostics or content is None:
             raise SurgeryError(reader.diagnostics)
         return Bound.of(content, reader.values)
 
-    def bind_steps(
-        self, values: Mapping[str, Any], directory: Path | None = None, *, by_recipe: bool = False
-    ) -> tuple[PlacedStep, ...]:
-        """The steps alone, with `values` for the parameters that they name; no other parameter needs a value.
+    def values_of(
+        self, params: Mapping[str, Param], values: Mapping[str, Any], directory: Path | None, *, by_recipe: bool
+    ) -> dict[str, Declared]:
+        """Values for some of the parameters; as `bind`, without reading the recipe with them.
 
         Raises:
             SurgeryError: values that are missing, unknown or unfit.
         """
-        params = self.step_params()
-        reader = Reader(self._declared(params, values, directory, by_recipe=by_recipe))
-        read = self._read_steps(reader)
-        if reader.diagnostics:
-            raise SurgeryError(reader.diagnostics)
-        return read
-
-    def step_params(self) -> dict[str, Param]:
-        """The parameters that the steps name, and those that their defaults are made of."""
-        named = Reader({name: Declared(name) for name in self.params})
-        self._read_steps(named)
-        return {name: self.params[name] for name in _needed(named.used, self.params)}
-
-    def _read_steps(self, reader: Reader) -> tuple[PlacedStep, ...]:
-        node = self.document.get("steps") if isinstance(self.document, MapNode) else self.document
-        return steps.read(node, reader) if node is not None else ()
-
-    def _declared(
-        self, params: Mapping[str, Param], values: Mapping[str, Any], directory: Path | None, *, by_recipe: bool
-    ) -> dict[str, Declared]:
         return bind_params(
             params,
             values,
@@ -351,26 +331,14 @@ def _read_open(document: Node) -> tuple[dict[str, Param], Content, tuple[Diagnos
     return params, content, tuple(_unused(param) for name, param in params.items() if name not in reader.used)
 
 
-def _needed(names: Iterable[str], params: Mapping[str, Param]) -> list[str]:
-    """The parameters of these names, and those that their defaults are made of, in the order of the recipe."""
-    needed = set[str]()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting.extend(depends_on(params[name]))
-    return [name for name in params if name in needed]
-
-
 def _meant(name: str) -> str | None:
     """What may have been meant by the name of a recipe that cannot be found."""
-    if not is_path(name) or os.sep in name:
+    if not is_path(name):
         return None
     near = did_you_mean(name, shipped())
     if near:
         return f"among the shipped recipes: {near}"
-    return None if Path(name).suffix else "`surgery list recipes` shows the shipped ones"
+    return None if os.sep in name or Path(name).suffix else "`surgery list recipes` shows the shipped ones"
 
 
 def _moving(found: Found, name: str) -> list[Diagnostic]:

@@ -37,6 +37,12 @@ def create() -> Any:
     return surgery.load([{"create": "x -> zeros(1000)"}]).plan(state_dict={"w": torch.ones(1)})
 
 
+def bringing() -> Any:
+    Path("x.yaml").write_text("steps: [{rename: 'optional q -> r'}]")
+    recipe = surgery.load({"steps": [{"use": "x.yaml"}, {"use": "x.yaml"}]})
+    return recipe.plan(state_dict={"w": torch.ones(1)})
+
+
 def nested(depth: int) -> Any:
     tree: Any = {"w": torch.ones(2)}
     for _ in range(depth):
@@ -107,6 +113,7 @@ CASES: dict[str, Need] = {
     "depth": (5, 300, lambda: nested(20)),
     "config": (100, 10_000, config),
     "recipe": (5, 100, lambda: surgery.load({"steps": []})),
+    "recipes": (1, 2, bringing),
     "record": (10, "1MB", record),
     "nodes": (3, 100, lambda: parse_document("[1, 2, 3, 4]", "r.yaml")),
     "nesting": (2, 150, lambda: parse_document("[[[[1]]]]", "r.yaml")),
