@@ -23,9 +23,16 @@ __all__ = ["make_files", "make_objects"]
 
 
 def make_objects(
-    recipe: Recipe, case: Case, directory: Path, allow: frozenset[str]
+    recipe: Recipe, case: Case, directory: Path, allow: frozenset[str], before: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The objects that a case gives from Python by name, ``source`` among them; and each as it was before its steps.
+
+    Args:
+        recipe: whose case it is.
+        case: the case.
+        directory: that of the case.
+        allow: permissions of the caller.
+        before: what was made already, by name, which these may be made of.
 
     Raises:
         SurgeryError: something cannot be made.
@@ -33,13 +40,13 @@ def make_objects(
     named = {name: made for _, name, made in case.given}
     if case.source is not None:
         named["source"] = case.source
-    before = {name: _make(made, name, case.seed, directory, allow) for name, made in named.items()}
-    given = dict(before)
+    given, known = {}, dict(before)
     for name, made in named.items():
+        given[name] = known[name] = _make(made, name, case.seed, directory, allow, known)
         if made.steps:
-            result = _operated(recipe, made, before[name], allow)
+            result = _operated(recipe, made, given[name], allow)
             given[name] = result.state_dict if result.plan.subject.skeleton is None else result.model
-    return given, before
+    return given, known
 
 
 def make_files(recipe: Recipe, case: Case, directory: Path, allow: frozenset[str]) -> dict[str, Any]:
@@ -51,13 +58,13 @@ def make_files(recipe: Recipe, case: Case, directory: Path, allow: frozenset[str
     Raises:
         SurgeryError: something cannot be made, or not be written like this.
     """
-    objects = {}
+    objects: dict[str, Any] = {}
     for _, name, made in case.files:
         path = directory / name
         if made.source is None:
             write_text(path, json.dumps(made.json, indent=2), overwrite=False)
             continue
-        thing = _make(made, name, case.seed, directory, allow)
+        thing = _make(made, name, case.seed, directory, allow, objects)
         objects[name.rstrip("/")] = thing
         if name.endswith("/") and not (made.steps or made.entry) and hasattr(thing, "save_pretrained"):
             thing.save_pretrained(path)
@@ -70,8 +77,11 @@ def make_files(recipe: Recipe, case: Case, directory: Path, allow: frozenset[str
     return objects
 
 
-def _make(made: Made, name: str, seed: int, directory: Path, allow: frozenset[str]) -> Any:
-    """A model, or a state dict, of a source; its steps are not done yet. Under each name it has values of its own."""
+def _make(made: Made, name: str, seed: int, directory: Path, allow: frozenset[str], objects: Mapping[str, Any]) -> Any:
+    """A model, or a state dict, of a source; its steps are not done yet.
+
+    Under each name it has values of its own, but for one of `objects`, which keeps the values that it has.
+    """
     from surgery.engine.evaluate import materialise
     from surgery.model.assemble import assemble
     from surgery.model.drawn import draw_all
@@ -79,14 +89,14 @@ def _make(made: Made, name: str, seed: int, directory: Path, allow: frozenset[st
 
     assert made.source is not None, "a JSON file is no object"
     seed = derived_seed(seed, name)
-    context = Context(seed=seed, allow=allow, directory=directory)
+    context = Context(seed=seed, allow=allow, directory=directory, given=objects)
     subject = made.source.open(context)
     context.raise_errors()
     tensors = materialise(subject.entries)
     if subject.skeleton is None:
         return tensors
     model = assemble(subject, tensors).eval()
-    if made.draw:
+    if made.draw and not isinstance(made.source, Given):
         draw_all(model, seed)
     return model
 

@@ -99,10 +99,10 @@ class _Trial:
         """
         case = self.case
         objects = make_files(self.recipe, case, self.directory, self.allow)
-        given, before = make_objects(self.recipe, case, self.directory, self.allow)
+        given, objects = make_objects(self.recipe, case, self.directory, self.allow, objects)
         if case.error is None:
             bound = self._bound()
-            result = self._expecting(self._plan(bound, given), objects | before).execute()
+            result = self._expecting(self._plan(bound, given), objects).execute()
             if case.inverse:
                 self._invert(bound, result, given)
             return

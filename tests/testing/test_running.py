@@ -343,3 +343,5 @@ tests:
 """
     assert "the outputs of the result are not those of the given b.pth" in outcome(case).diagnostics[0].message
     assert outcome(case.replace("model: a.pth", "model: b.pth")).status == "ok"
+    case = case.replace("b.pth: *one", "b.pth: {given: a.pth}")
+    assert outcome(case).status == "ok", "what is made of the same has the same values"
