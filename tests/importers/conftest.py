@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from surgery.foreign.transformers.models import _class_of, model_of
+from surgery.foreign.transformers.models import _class_of, _for_type, model_of
 from surgery.importers.base import Imported
 from surgery.importers.transformers import steps_of
 from surgery.importers.writing import recipe_text
@@ -23,6 +23,23 @@ _COUNTS = {
     "num_encoder_layers", "num_decoder_layers", "num_hidden_groups",
     "n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts",
 }  # fmt: skip
+#: what the default configuration of a type lacks
+SETTINGS: dict[str, dict[str, Any]] = {
+    "autoformer": {"prediction_length": 4},
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "moe_intermediate_size": 64, "num_experts_per_tok": 2},
+    "esm": {"vocab_size": 33, "pad_token_id": 1},
+    "hunyuan_v1_dense": {"head_dim": 128},
+    "hunyuan_v1_moe": {"head_dim": 128, "num_experts": 4},
+    "informer": {"prediction_length": 4},
+    "lfm2_moe": {"num_hidden_layers": 2, "layer_types": ["conv", "full_attention"]},
+    "ministral": {"head_dim": 128},
+    "nemotron": {"num_key_value_heads": 8, "head_dim": 128},
+    "time_series_transformer": {"prediction_length": 4},
+    "timm_backbone": {"backbone": "resnet18"},
+    "wav2vec2-bert": {"vocab_size": 32},
+    "wav2vec2-conformer": {"vocab_size": 32},
+}
+
 _LISTS = {"layer_types", "mlp_layer_types", "layers_block_type"}
 
 
@@ -42,8 +59,14 @@ def shrunk(config: Any) -> Any:
 def small_model() -> Callable[[str], Any]:
     """A model on the meta device by its type or class: small, or of the default size where that is needed."""
 
+    from transformers import AutoConfig
+
     def build(words: str) -> Any:
-        model_class, config = _class_of(words)
+        if words in SETTINGS:
+            config = AutoConfig.for_model(words, **SETTINGS[words])
+            model_class = _for_type(config, words)
+        else:
+            model_class, config = _class_of(words)
         try:
             with torch.device("meta"):
                 return model_class(shrunk(config))

@@ -25,14 +25,57 @@ SAMPLE = (
     "timm_wrapper", "vit", "ViTForImageClassification", "MixtralModel",
 )  # fmt: skip
 
-#: model type -> why its recipe says less than transformers does
-LEFT_OUT: dict[str, str] = {}
+#: model type -> what its recipe leaves out, which transformers does in code
+LEFT_OUT = {
+    "dory": "LayerPairCollapse: numbers of layers halved, and blocks told apart by odd and even",
+    "ernie4_5_vl_moe": "ErnieFuseAndSplitTextVisionExperts: experts of text and vision told apart by half their number",
+    "inkling2": "Inkling2IndexOffsetWeightRename, Inkling2UnpadVocab",
+    "inkling2_loop": "the same, and experts that are dequantised",
+    "inkling2_loop_text": "the same",
+    "inkling2_text": "the same",
+}
 
-#: model type -> why its keys come out otherwise
-OTHERWISE: dict[str, str] = {}
+#: model type -> what its recipe leaves out of the way back alone
+LEFT_OUT_BACK = {
+    "gradium_phonon_tts": "projections permuted one by one before they are joined",
+    "kimi_k25": "the same",
+    "kimi_k25_vision": "the same",
+}
 
-#: model type -> why there is no model to import from, but for a part of another model that has none of its own
-UNBUILT: dict[str, str] = {}
+#: model type -> why the model cannot be built from its default configuration; parts of models without a model class are
+#: passed over by themselves
+UNBUILT = {
+    "Emu3Model": "a vocabulary is missing",
+    "BeitForSemanticSegmentation": "indices of layers are missing",
+    "Sapiens2ForSemanticSegmentation": "sizes are missing",
+    "aya_vision": "sizes that do not go together",
+    "chameleon": "a vocabulary is missing",
+    "cohere_compass": "a kind of rope is missing",
+    "cohere_compass_text": "a kind of rope is missing",
+    "dbrx": "a setting of rope is missing",
+    "deepseek_ocr2": "settings of a part are missing",
+    "diffusion_gemma": "a size is missing",
+    "dinat": "needs natten",
+    "emu3": "a vocabulary is missing",
+    "gemma4_assistant": "settings that do not go together",
+    "granite4_vision": "a list is missing",
+    "hunyuan_vl": "the size of a head is missing",
+    "hunyuan_vl_text": "the size of a head is missing",
+    "layoutlmv2": "needs detectron2",
+    "moonshine_streaming": "a number of heads is missing",
+    "nougat": "a part of a type that is not registered",
+    "perception_lm": "settings of a part are missing",
+    "pp_ocrv5_server_det": "settings of a backbone are missing",
+    "pp_ocrv6_medium_det": "settings of a backbone are missing",
+    "qwen3_omni_moe": "a size is missing",
+    "qwen4_exp": "numbers of a part are missing",
+    "qwen4_exp_text": "numbers of a part are missing",
+    "reformer": "its classes ask for settings that exclude each other",
+    "sapiens2": "sizes are missing",
+    "t5gemma2_encoder": "a setting is missing",
+    "vitmatte": "a list that is a tuple",
+    "voxtral_realtime_text": "its class is not exported",
+}
 
 
 def every_type() -> list[str]:
@@ -84,16 +127,15 @@ def test_loading_gives_the_keys_of_transformers(
     recipe, steps = imported(model)
     found, wanted = planned(recipe, checkpoint), shapes(loaded(model, checkpoint))
     assert bool(steps.left_out) == (model_type in LEFT_OUT)
-    if model_type in LEFT_OUT or model_type in OTHERWISE:
-        assert found != wanted, "the table says that they differ"
-    else:
-        assert found == wanted
+    # as transformers saves it, dory has no two blocks for a layer; it does not write what it reads
+    assert (found == wanted) == (model_type not in LEFT_OUT or model_type == "dory")
 
 
 def test_saving_gives_the_keys_of_transformers(model_type: str, model: Any, saved: Any, imported: Any) -> None:
     state = model.state_dict()
     recipe, steps = imported(model, reverse=True)
-    if not steps.left_out and model_type not in OTHERWISE:
+    assert bool(steps.left_out) == (model_type in LEFT_OUT or model_type in LEFT_OUT_BACK)
+    if not steps.left_out:
         assert planned(recipe, state) == shapes(saved(model, state))
 
 

@@ -16,7 +16,7 @@ from surgery.suggest import did_you_mean
 __all__ = ["model_of"]
 
 #: the classes that a model type stands for: the first that it has
-_TASKS = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ", "MASKED_LM", "CTC",
+_TASKS = ("SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ", "IMAGE_TEXT_TO_TEXT", "MASKED_LM", "CAUSAL_LM", "CTC",
           "IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "UNIVERSAL_SEGMENTATION", "SEMANTIC_SEGMENTATION")  # fmt: skip
 
 
@@ -50,11 +50,11 @@ def _class_of(words: str) -> tuple[Any, Any]:
     """The class of the model, and its configuration."""
     transformers = _library()
     types = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
-    if os.sep in words or words.endswith(".json") or os.path.isdir(words):
-        return _from_file(words)
     if words in types:
         config = _made(lambda: transformers.AutoConfig.for_model(words), words)
         return _for_type(config, words), config
+    if os.sep in words or words.endswith(".json") or os.path.isdir(words):
+        return _from_file(words)
     cls = getattr(transformers, words, None) if words.isidentifier() else None
     config_class = getattr(cls, "config_class", None)
     if isinstance(cls, type) and config_class is not None:
@@ -69,7 +69,8 @@ def _from_file(words: str) -> tuple[Any, Any]:
     path = Path(words) / "config.json" if os.path.isdir(words) else Path(words)
     if not path.is_file():
         raise fail("no-file", f"there is no file `{path}`")
-    config = _made(lambda: transformers.AutoConfig.from_pretrained(str(path), local_files_only=True), words)
+    read = transformers.AutoConfig.from_pretrained
+    config = _made(lambda: read(str(path), local_files_only=True, trust_remote_code=False), words)
     named = (getattr(config, "architectures", None) or [None])[0]
     cls = getattr(transformers, named, None) if isinstance(named, str) and named.isidentifier() else None
     if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
@@ -84,7 +85,7 @@ def _for_type(config: Any, words: str) -> Any:
     for name in dict.fromkeys((*first, *others)):
         mapping = getattr(modeling_auto, name)
         if type(config) in mapping:
-            found = mapping[type(config)]
+            found = _made(lambda mapping=mapping: mapping[type(config)], words)
             model_class = found[0] if isinstance(found, tuple) else found
             # a model of several parts may be listed with the class of its text part
             if isinstance(config, getattr(model_class, "config_class", None) or object):

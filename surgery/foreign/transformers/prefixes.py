@@ -21,6 +21,10 @@ def prefix_rules(prefix: str, keys: Collection[str]) -> list[Written]:
     if not below:
         return _rules(beside - {prefix}, lambda child: Sides((*head, *child), child))
     added = _rules(below - beside - {prefix}, lambda child: Sides(child, (*head, *child)))
+    # where the base model has a part of the same name, a prefix too many is taken away again
+    twice = {key.split(".")[2] for key in keys if key.startswith(f"{prefix}.{prefix}.")}
+    if twice:
+        added += _rules(below - twice - {prefix}, lambda child: Sides((*head, *head, *child), (*head, *child)))
     return added + _rules(beside - below - {prefix}, lambda child: Sides((*head, *child), child))
 
 
