@@ -140,15 +140,11 @@ class _Binder:
                 return False
             self.reader.report("parameter-file", str(error), param.origin.span, error.notes)
         except SurgeryError as error:
-            self.reader.diagnostics.extend(_placed(error, param.origin.span))
+            self.reader.diagnostics.extend(error.placed(param.origin.span).diagnostics)
         else:
             self.take(param, _from_python(param, value), param.origin.span, base, code="parameter-file")
         self.found.setdefault(param.name, Declared(param.name))
         return True
-
-
-def _placed(error: SurgeryError, span: Span) -> list[Diagnostic]:
-    return [Diagnostic(d.code, d.message, d.span or span, d.notes, d.severity) for d in error.diagnostics]
 
 
 def _from_text(param: Param, text: str) -> Any:

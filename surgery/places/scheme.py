@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -15,7 +14,7 @@ from surgery.planning.context import Context
 from surgery.registry import Registry
 from surgery.suggest import did_you_mean
 
-__all__ = ["SCHEMES", "Scheme", "digest_of", "locate", "need_network", "placed"]
+__all__ = ["SCHEMES", "Scheme", "digest_of", "locate", "need_network"]
 
 _PIECE = 1 << 23
 
@@ -69,13 +68,8 @@ def locate(place: Place, context: Context) -> Path:
         if place.sha256 is not None:
             _check_digest(place, found)
     except SurgeryError as error:
-        raise placed(error, place) from error
+        raise error.placed(place.span) from error
     return found
-
-
-def placed(error: SurgeryError, place: Place) -> SurgeryError:
-    """The same error, at the place's own words in the recipe where it has no better place."""
-    return SurgeryError(dataclasses.replace(d, span=d.span or place.span) for d in error.diagnostics)
 
 
 def need_network(place: Place, context: Context) -> None:

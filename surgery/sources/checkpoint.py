@@ -12,7 +12,6 @@ from surgery.fields import main
 from surgery.formats import Checkpoint, Rest, Trait, read
 from surgery.formats.entries import StateDict, choose
 from surgery.places import Place, locate, place
-from surgery.places.scheme import placed
 from surgery.planning.context import Context, Opened
 from surgery.sources import SOURCES
 from surgery.sources.base import Source
@@ -57,7 +56,7 @@ class CheckpointSource(Source):
             found = read(path, name=where.path)
             state = choose(found, where.entry, where.separator)
         except SurgeryError as error:
-            raise placed(_meant_a_model(error, where), where) from error
+            raise _meant_a_model(error, where).placed(where.span) from error
         context.files.update(found.files)
         context.remarks.extend(remark for remark in found.remarks if remark not in context.remarks)
         pinned_as = (where.path if "://" in where.path else found.path) if where.base is None else None
