@@ -2,8 +2,8 @@
 
 bfloat16 has no numpy dtype: it is the upper half of a float32, so that it is read by a shift and written by rounding
 the bits to nearest, ties to even. What is narrower than float32 is made by way of float32, as torch makes it: rounding
-twice is not always the same as rounding once. Left to torch are complex numbers, float8, and uint64, which torch
-compares by way of float64.
+twice is not always the same as rounding once. float8 is read by looking each of its 256 values up. Left to torch are
+complex numbers, casts to float8, and uint64, which torch compares by way of float64.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["CastKernel", "castable", "constant", "everywhere"]
 
 _NATIVE = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint32", "uint16", "uint8", "bool")
-_SOURCES = {*_NATIVE, "bfloat16"}
+_FLOAT8 = ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
+_SOURCES = {*_NATIVE, *_FLOAT8, "bfloat16"}
 _TARGETS = {*_NATIVE, "bfloat16", "uint64"}
 #: bits of bfloat16: the exponent, all set for what is not finite, and the one that is set in a quiet NaN
 _INFINITE, _QUIET = 0x7F80, 0x40
@@ -72,9 +73,11 @@ class CastKernel:
 
         if self._source.name == "bool":
             return numpy.not_equal(block, 0, out=self._first.of(block.size, "?"))
-        if self._source.size != 2 or not self._source.floating:
+        if self._source.size > 2 or not self._source.floating:
             return block.view(self._source.name)
         wide = self._first.of(block.size, "u4")
+        if self._source.size == 1:
+            return numpy.take(_all_of_float8(self._source.name), block, out=wide.view("f4"), mode="clip")
         if self._source.name == "float16":
             # numpy converts and compares single ones slowly
             return numpy.take(_all_of_float16(), block, out=wide.view("f4"), mode="clip")
@@ -147,6 +150,27 @@ def _all_of_float16() -> Array:
 
     with numpy.errstate(all="ignore"):
         return numpy.arange(65536, dtype="u2").view("f2").astype("f4")
+
+
+@cache
+def _all_of_float8(name: str) -> Array:
+    """Every value of a float8 type as float32, in the order of their bits (after the OCP and ONNX tables of them)."""
+    import numpy
+
+    bits = numpy.arange(256)
+    size = bits & 127
+    if name == "float8_e8m0fnu":
+        return numpy.where(bits < 255, numpy.ldexp(1.0, bits - 127), numpy.nan).astype("f4")
+    digits, bias = (3, 7) if "e4m3" in name else (2, 15)
+    unsigned_zero = name.endswith("fnuz")
+    exponent, fraction = size >> digits, size & (2**digits - 1)
+    whole = fraction + numpy.where(exponent > 0, 2**digits, 0)
+    values = numpy.ldexp(whole.astype("f4"), numpy.maximum(exponent, 1) - bias - unsigned_zero - digits)
+    if name == "float8_e5m2":
+        values = numpy.where(size < 124, values, numpy.where(size == 124, numpy.inf, numpy.nan))
+    values = numpy.where(bits < 128, values, -values)
+    none = bits == 128 if unsigned_zero else size == 127
+    return numpy.where(none, numpy.nan, values).astype("f4")
 
 
 def _round_to_bfloat16(values: Array, result: Array, work: Array, *, no_nan: bool) -> None:
