@@ -56,8 +56,8 @@ def choose(checkpoint: Checkpoint, entry: str | None = None, separator: str | No
 
     Args:
         checkpoint: what was read.
-        entry: a dotted path of containers, or several with ``or`` between them, of which the first that is there
-            counts; ``.`` is the whole checkpoint.
+        entry: a dotted path of containers, or several with ``or`` between them, of which the first that is there,
+            and is not None, counts; ``.`` is the whole checkpoint.
         separator: what stands between the segments of a key, where that is no dot.
 
     Raises:
@@ -114,6 +114,9 @@ def _at(checkpoint: Checkpoint, entry: str) -> tuple[tuple[str, ...], Any]:
         if path is None:
             continue
         node = _follow(checkpoint.tree, path)
+        # such as `ema: None` of a training without averages
+        if node is None and alternative != alternatives[-1]:
+            continue
         if not is_container(node) or not Survey().count(node):
             raise fail("entry", f"`{alternative}` of `{checkpoint.shown}` is no state dict: no tensors are in it")
         return path, node

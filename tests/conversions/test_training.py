@@ -146,3 +146,20 @@ def test_a_larger_vocabulary_keeps_its_tie(fill, convert):
     weight = model["embed"].weight[:48]
     assert torch.equal(found["embed.weight"][:48], weight)
     torch.testing.assert_close(found["embed.weight"][48:], weight.mean(0).expand(16, -1))
+
+
+class Detector(nn.Module):
+    """As a YOLO of ultralytics: pickled as it is, and halved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1))
+        self.names, self.yaml = {0: "person"}, {"nc": 1}
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_ultralytics(averaged, fill, convert, same):
+    model, average = fill(Detector()).half(), fill(Detector(), seed=1).half() if averaged else None
+    torch.save({"epoch": -1, "model": model, "ema": average, "optimizer": None, "train_args": {"lr": 0.1}}, "yolo.pt")
+    wanted = (average or model).float().state_dict()
+    same(convert("ultralytics/state_dict", model="yolo.pt"), wanted)
