@@ -286,8 +286,8 @@ wants, `surgery run NAME -p …` runs it, and `surgery copy NAME` prints it, to 
 given; others have defaults, or stand in a file beside the weights.
 
 Each recipe has its proof in it: `surgery test NAME --allow import:…` makes a small model of the one library, converts
-it, and compares what both compute ([how](../how-to/test-a-recipe.md)). `surgery test recipes/` does so for all. See also
-[convert between implementations](../how-to/between-implementations.md)."""
+it, and compares what both compute ([how](../how-to/test-a-recipe.md)). `surgery test recipes/` does so for all. See
+also [convert between implementations](../how-to/between-implementations.md)."""
     families: dict[str, list[str]] = {}
     for name, path in shipped().items():
         recipe = load(path)
