@@ -81,6 +81,7 @@ def _renaming_step(transform: Any, spared: dict[str, str]) -> ImportedStep:
 
 
 def _conversion_steps(converters: list[Any], model: Any) -> Iterator[ImportedStep]:
+    first: list[Line] = []
     lines: list[Line] = []
     then: list[Line] = []
     for converter in converters:
@@ -89,12 +90,12 @@ def _conversion_steps(converters: list[Any], model: Any) -> Iterator[ImportedSte
         except Inexpressible as error:
             lines.append(_left_out(converter, error))
         else:
+            first += _lines(converted.first)
             lines += _lines(converted.rules)
             then += _lines(converted.then)
-    if lines:
-        yield ImportedStep("convert", tuple(lines))
-    if then:
-        yield ImportedStep("convert", tuple(then))
+    for each in (first, lines, then):
+        if each:
+            yield ImportedStep("convert", tuple(each))
 
 
 def _lines(rules: list[Written]) -> tuple[Line, ...]:

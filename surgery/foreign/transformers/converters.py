@@ -24,8 +24,9 @@ _MARK = ":paired"
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The rules of a converter, and those of the step after it, where it takes two."""
+    """The rules of a converter, and those of the steps before and after it, where it takes several."""
 
+    first: list[Written]
     rules: list[Written]
     then: list[Written]
 
@@ -54,8 +55,18 @@ def converter_rules(converter: Any, model: Any) -> Converted:
     readings = brancher.readings | readings_of(branch)
     for sides in scoped_sides(converter, branch, pieces):
         rules += [replace(rule, readings=rule.readings | readings) for rule in _written(sides, via)]
-        then += _permuting(sides, via) if via.permuted else []
-    return Converted(rules, then)
+        then += _permuting(sides, via) if via.after else []
+    first = [rule for source in via.permuted if via.before for rule in _in_place(converter, source, via)]
+    return Converted(first, rules, then)
+
+
+def _in_place(converter: Any, source: str, via: Via) -> list[Written]:
+    """The rules that permute what one source pattern matches, where it stands."""
+    found = []
+    for branch in branches_of(source, Brancher()):
+        for sides in scoped_sides(converter, branch, []):
+            found += write_rules(replace(sides, right=sides.left), via=via.before)
+    return found
 
 
 def _written(sides: Sides, via: Via) -> list[Written]:

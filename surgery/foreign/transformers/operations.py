@@ -18,14 +18,16 @@ class Via:
     Attributes:
         text: the operations.
         condition: a guard; where it does not hold, tensors keep their values under the new key.
-        permuted: the results that are permuted after they were made, by the end of their target patterns.
-        after: the operations on those.
+        permuted: the patterns, of sources or of targets, whose tensors alone are permuted.
+        after: the operations on those targets, after they were made.
+        before: the operations on those sources, before anything else.
     """
 
     text: str
     condition: str = ""
     permuted: tuple[str, ...] = ()
     after: str = ""
+    before: str = ""
 
 
 def via_of(converter: Any, model: Any) -> Via:
@@ -44,11 +46,14 @@ def via_of(converter: Any, model: Any) -> Via:
             return Via(f'rearrange("e (n a) ... -> (e n) a ...", n={len(targets)}) | unstack')
         case ["Chunk", "PermuteForRope"] if len(targets) > 1:
             return Via(_one(operations[0], converter, model), "", *_permuted(operations[1], targets, model))
+        case ["PermuteForRope", "Concatenate"] if len(sources) > 1:
+            chosen, before = _permuted(operations[0], sources, model)
+            return Via(_one(operations[1], converter, model), permuted=chosen, before=before)
         case ["Transpose"] if operations[0].check_dims:
             return Via(_one(operations[0], converter, model), _other_shape(converter, model))
         case ["Conv3dToLinear"]:
             return Via("flatten(start=1)", "ndim == 5")
-    if len(sources) > 1 and names != ["Concatenate"]:
+    if len(sources) > 1 and names[0] != "Concatenate":
         raise Inexpressible(_unknown(names))
     return Via(" | ".join(_one(operation, converter, model) for operation in operations))
 
@@ -94,9 +99,9 @@ def _permutation(operation: Any, model: Any) -> str:
     return f'rearrange("{before} ... -> {after} ...", h={heads}, two=2)'
 
 
-def _permuted(operation: Any, targets: Sequence[str], model: Any) -> tuple[tuple[str, ...], str]:
+def _permuted(operation: Any, patterns: Sequence[str], model: Any) -> tuple[tuple[str, ...], str]:
     names = operation.permute_layer_names
-    chosen = tuple(target for target in targets if names is None or any(name in target for name in names))
+    chosen = tuple(pattern for pattern in patterns if names is None or any(name in pattern for name in names))
     return chosen, _permutation(operation, model)
 
 
