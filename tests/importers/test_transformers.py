@@ -63,7 +63,6 @@ UNBUILT = {
     "qwen3_omni_moe": "a size is missing",
     "qwen4_exp": "numbers of a part are missing",
     "qwen4_exp_text": "numbers of a part are missing",
-    "reformer": "its classes ask for settings that exclude each other",
     "sapiens2": "sizes are missing",
     "t5gemma2_encoder": "a setting is missing",
     "vitmatte": "a list that is a tuple",
