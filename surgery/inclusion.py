@@ -49,6 +49,7 @@ class Inclusion:
     """
 
     def __init__(self, top: Recipe) -> None:
+        self._top = top
         self._own = frozenset({own} if (own := top.reference.beside(".", None).permission()) else ())
         self._read: dict[str, Recipe] = {}
         self._count = 0
@@ -96,6 +97,8 @@ class Inclusion:
             with _told(named):
                 self._read[reference.identity] = Recipe.of_found(found)
         recipe = self._read[reference.identity]
+        # whatever a recipe from elsewhere brings in does its work, and may do no more than it may
+        recipe = dataclasses.replace(recipe, is_foreign=recipe.is_foreign or context.is_foreign)
         return recipe, Link(recipe.reference, named.text, named.span)
 
     def _found(self, reference: Reference, named: Named, context: Context) -> Found:
@@ -104,7 +107,9 @@ class Inclusion:
         def allowed(reference: Reference) -> None:
             # a path that a parameter gives is the caller's own word
             needed = reference.permission() if named.base is None else None
-            if needed is not None and not may_include({*context.allow, *self._own}, needed):
+            # what lies beside the caller's own recipe is not there for one from elsewhere that it brings in
+            own = self._own if self._top.is_foreign or not context.is_foreign else frozenset()
+            if needed is not None and not may_include(context.allow | own, needed):
                 raise refused(needed, f"`{named}` is a recipe from elsewhere, and nobody allowed that", named.span)
 
         if context.pins is not None:
@@ -127,7 +132,7 @@ def _inside(
         context,
         chain=(*context.chain, link),
         directory=recipe.directory,
-        is_foreign=context.is_foreign or recipe.is_foreign,
+        is_foreign=recipe.is_foreign,
         label=label,
         given=given,
         diagnostics=[],

@@ -194,7 +194,7 @@ class Recipe:
         if not self.params and not values:
             return Bound.of(self.content, {})
         declared = self.values_of(self.params, values, directory, by_recipe=by_recipe)
-        reader = Reader(declared)
+        reader = Reader(declared, is_foreign=self.is_foreign)
         content = read_content(self.document, reader)
         if reader.diagnostics or content is None:
             raise SurgeryError(reader.diagnostics)

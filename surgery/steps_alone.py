@@ -28,7 +28,8 @@ def bound_steps(recipe: Recipe, values: Mapping[str, Any], directory: Path) -> t
     Raises:
         SurgeryError: values that are missing, unknown or unfit.
     """
-    reader = Reader(recipe.values_of(step_params(recipe), values, directory, by_recipe=True))
+    declared = recipe.values_of(step_params(recipe), values, directory, by_recipe=True)
+    reader = Reader(declared, is_foreign=recipe.is_foreign)
     found = _read(recipe, reader)
     if reader.diagnostics:
         raise SurgeryError(reader.diagnostics)

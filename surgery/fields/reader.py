@@ -45,6 +45,8 @@ class Declared:
     value: Any = OPEN
     #: relative paths in the value are relative to this directory; None for the recipe's own
     directory: str | None = None
+    #: whether it was declared as a path
+    is_path: bool = False
 
 
 @dataclass(slots=True)
@@ -55,11 +57,13 @@ class Reader:
         parameters: the declared parameters; one whose value is `OPEN` leaves what names it open.
         diagnostics: everything that was wrong so far.
         used: the parameters that were named so far.
+        is_foreign: whether a recipe from elsewhere is read, whose paths are its caller's only where the caller says them.
     """
 
     parameters: Mapping[str, Declared] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    is_foreign: bool = False
 
     def report(self, code: str, message: str, span: Span | None, notes: Iterable[str] = ()) -> None:
         """Note an error and go on."""
@@ -107,7 +111,20 @@ class Reader:
         """The directory that a path in this scalar is relative to: that of the parameter it begins with, if any."""
         begins = _PARAMETER.match(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
         name = begins and (begins["bare"] or begins["braced"])
-        return self.parameters[name].directory if name and name in self.parameters else None
+        param = self.parameters.get(name) if name else None
+        if param is None or (self.is_foreign and not self._is_callers(node, param)):
+            return None
+        return param.directory
+
+    def _is_callers(self, node: Node, param: Declared) -> bool:
+        """Whether a text that begins with a parameter is a path that its caller named: the value, or one below it.
+
+        Of other values, and of paths that lead up again (``$directory/../secret.pt``), a recipe could make any path.
+        """
+        assert isinstance(node, Scalar), "only scalars begin with a parameter"
+        text, value = str(Reader(self.parameters).scalar(node)), _as_text(param.value)
+        below = text.removeprefix(value)
+        return not below or (param.is_path and below[0] in "/#" and ".." not in re.split(r"[/\\]", below))
 
     def known(self, name: str, span: Span | None) -> bool:
         """Whether a parameter is declared; if not, that is reported."""

@@ -13,6 +13,7 @@ from surgery.params.arguments import Argument
 from surgery.params.declare import depends_on
 from surgery.params.param import REQUIRED, Param, check_value
 from surgery.params.pointer import NotThere, read_pointer
+from surgery.params.types import TYPES
 from surgery.references.kind import Passed
 from surgery.suggest import did_you_mean
 from surgery.wording import listed
@@ -63,7 +64,7 @@ class _Binder:
     reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reader = Reader(self.found)
+        self.reader = Reader(self.found, is_foreign=self.recipe_directory is None)
 
     def give(self, name: str, value: Any) -> None:
         """Take a value from the caller: from Python, a command line, or another recipe."""
@@ -89,7 +90,9 @@ class _Binder:
         if wrong is not None:
             self.reader.diagnostics.append(Diagnostic(code, wrong[0], span, wrong[1]))
             value = OPEN
-        self.found[param.name] = Declared(param.name, _from_python(param, value), base)
+        self.found[param.name] = Declared(
+            param.name, _from_python(param, value), base, is_path=param.type is TYPES["path"]
+        )
 
     def find(self, name: str) -> None:
         """The value of a parameter that was not given, those it is made of first."""

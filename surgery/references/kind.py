@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from surgery.diagnostics import Span, SurgeryError
-from surgery.document import ListNode, MapNode, Node, Scalar
+from surgery.document import MapNode, Node, Scalar
 from surgery.fields import OPEN, Kind, Reader, anything, string
 from surgery.fields.kinds import describe
 from surgery.references.parse import parse_reference
@@ -80,7 +80,7 @@ class _Values(Kind):
         if any(value is OPEN for *_, value in read):
             return OPEN
         return tuple(
-            (str(key.value), Passed(value, node.span, key.span, reader.directory_of(_first(node))))
+            (str(key.value), Passed(value, node.span, key.span, _directory_of(node, reader)))
             for key, node, value in read
         )
 
@@ -88,9 +88,10 @@ class _Values(Kind):
         return {"type": "object"}
 
 
-def _first(node: Node) -> Node:
-    """The node whose parameter, if it names one, says what paths in a value are relative to."""
-    return node.items[0] if isinstance(node, ListNode) and node.items else node
+def _directory_of(node: Node, reader: Reader) -> str | None:
+    """What paths in a value are relative to, where parameters say it; of a list, where they say one of all items."""
+    directories = {reader.directory_of(item) for item in reader.items(node)}
+    return directories.pop() if len(directories) == 1 else None
 
 
 reference = _Reference()

@@ -188,29 +188,79 @@ def test_a_recipe_that_is_not_utf8_says_where(repository, here):
         "source: {recipe: inner.yaml, params: {x: '{path}'}}",
         "source: {recipe: 'builtin:soup', params: {a: '{path}', b: '{path}', c: '{path}'}}",
         "params: {n: {type: integer, from: '{json}#/n'}}\nsource: x.pt\nseed: $n",
+        # a value that the caller gives for something else, or a path from which the recipe leads up again
+        "source: $directory/../model.pt",
+        "source: '${directory}/../../here/model.pt'",
+        "source: '${word}{path}'",
+        "source: '${slash}{path}'",
+        "params: {y: {type: path, default: '$directory/../model.pt'}}\nsource: $y",
+        "params: {n: {type: integer, from: '$directory/../config.json#/n'}}\nsource: $x\nseed: $n",
+        "params: {up: ../config.json, n: {type: integer, from: '$directory/$up#/n'}}\nsource: $x\nseed: $n",
+        "source: {recipe: inner.yaml, params: {x: '$directory/../model.pt'}}",
+        "source: {recipe: inner.yaml, params: {x: '${word}{path}'}}",
+        # what a shipped recipe reads for itself, it does not read for a recipe from elsewhere
+        "source: $x\nsteps: [use: {recipe: 'builtin:llama/group_heads', params: {model: '{here}', groups: 1}}]",
     ],
 )
 def test_a_recipe_from_elsewhere_reads_no_file_that_its_caller_does_not_name(repository, here, recipe):
-    Path("config.json").write_text('{"n": 1}')
+    Path("config.json").write_text('{"n": 1, "num_key_value_heads": 1}')
+    Path("directory").mkdir()
     made = repository("recipes")
     text = recipe.replace("{path}", str(here / "model.pt")).replace("{json}", str(here / "config.json"))
-    head = "" if text.startswith("params") else "params: {x: {type: path, default: none.pt}}\n"
+    given = {"x": "model.pt", "directory": "directory", "word": "", "slash": "/"}
+    own, text = text.split("\n", 1) if text.startswith("params") else ("params: {}", text)
+    declared = "x: {type: path}, directory: {type: path}, word: {type: string}, slash: {type: string}"
+    head = own.replace("params: {", f"params: {{{declared}, ").replace(", }", "}")
     inner = "params: {x: {type: path}}\nsource: $x"
-    made.commit({"evil.yaml": head + text, "inner.yaml": inner}, tag="v1")
+    made.commit({"evil.yaml": f"{head}\n{text.replace('{here}', str(here))}", "inner.yaml": inner}, tag="v1")
     reference = f"{made.file_reference}//evil.yaml@v1"
     with pytest.raises(SurgeryError) as caught:
-        surgery.load(reference).plan(params={"x": "model.pt"} if head else {})
-    assert "not-allowed" in {d.code for d in caught.value.diagnostics}
+        surgery.load(reference).plan(params=given)
+    assert {d.code for d in caught.value.diagnostics if d.severity == "error"} == {"not-allowed"}
+    assert "is a file of this machine" in str(caught.value)
     with pytest.raises(SurgeryError) as caught:
-        surgery.load({"source": {"recipe": reference, "params": {"x": "model.pt"} if head else {}}}).plan(
-            allow=["include:.."]
-        )
-    assert "not-allowed" in {d.code for d in caught.value.diagnostics}
+        surgery.load({"source": {"recipe": reference, "params": given}}).plan(allow=["include:.."])
+    assert {d.code for d in caught.value.diagnostics if d.severity == "error"} == {"not-allowed"}
+
+
+def test_a_recipe_from_elsewhere_reads_what_its_caller_names_and_what_lies_below(repository, here):
+    (here / "directory").mkdir()
+    torch.save({"a": torch.ones(2)}, "directory/weights.pt")
+    Path("directory/config.json").write_text('{"n": 1}')
+    made = repository("recipes")
+    inner = "params: {x: {type: path}}\nsource: $x"
+    outer = """
+    params: {directory: {type: path}, n: {type: integer, from: "$directory/config.json#/n"}}
+    source: {recipe: inner.yaml, params: {x: "$directory/weights.pt"}}
+    seed: $n
+    """
+    made.commit({"outer.yaml": outer, "inner.yaml": inner}, tag="v1")
+    loaded = surgery.load(f"{made.file_reference}//outer.yaml@v1")
+    assert list(loaded.run(directory="directory").state_dict) == ["a"]
+
+
+def test_a_recipe_from_elsewhere_uses_no_repository_beside_its_caller(repository, here):
+    """The directory of the caller's recipe is the caller's: what lies there is for its own recipes."""
+    made = repository("recipes")
+    own = type(made)(here / "own")
+    own.commit({"clean.yaml": CLEAN}, tag="v1")
+    made.commit({"evil.yaml": f"steps: [use: '{own.file_reference}//clean.yaml@v1']"}, tag="v1")
+    assert run(f"{own.file_reference}//clean.yaml@v1", ()) == ["a"]
+    allowed = (f"include:{made.path}",)
+    assert "error[not-allowed]" in failure(f"{made.file_reference}//evil.yaml@v1", allowed)
 
 
 @pytest.mark.parametrize(
     "output",
-    ["{outside}/x.safetensors", "../x.safetensors", "there.safetensors", "link/x.safetensors", ".git/x.safetensors"],
+    [
+        "{outside}/x.safetensors",
+        "../x.safetensors",
+        "there.safetensors",
+        "link/x.safetensors",
+        ".git/x.safetensors",
+        "$x/../../outside/x.safetensors",
+        "${word}{outside}/x.safetensors",
+    ],
 )
 def test_a_recipe_from_elsewhere_writes_beside_its_caller_and_over_nothing(repository, here, tmp_path, output):
     (tmp_path / "outside").mkdir()
@@ -218,11 +268,11 @@ def test_a_recipe_from_elsewhere_writes_beside_its_caller_and_over_nothing(repos
     (here / "there.safetensors").write_bytes(b"mine")
     made = repository("recipes")
     path = output.replace("{outside}", str(tmp_path / "outside"))
-    head = "params: {x: {type: path}}\nsource: $x\n"
-    made.commit({"evil.yaml": f"{head}output: {{path: {path}, overwrite: true}}"}, tag="v1")
+    head = "params: {x: {type: path}, word: {type: string}}\nsource: $x\n"
+    made.commit({"evil.yaml": f"{head}output: {{path: '{path}', overwrite: true}}"}, tag="v1")
     reference = f"{made.file_reference}//evil.yaml@v1"
     with pytest.raises(SurgeryError) as caught:
-        surgery.run(reference, params={"x": "model.pt"})
+        surgery.run(reference, params={"x": "model.pt", "word": ""})
     assert {d.code for d in caught.value.diagnostics} <= {"not-allowed", "output-exists"}
     assert not list((tmp_path / "outside").iterdir())
     assert (here / "there.safetensors").read_bytes() == b"mine"
