@@ -21,8 +21,8 @@ class AdaptChannels(Op):
     """The weight of a convolution for `n` input channels instead of those it has.
 
     ``repeat`` tiles the old channels (the first `n` of them, if there are fewer; their sum for a single one) and
-    ``mean`` takes their mean for each new one; both scale by old / new, so that outputs keep their size. ``zeros`` keeps
-    the old channels and adds zeros.
+    ``mean`` takes their mean for each new one; both scale by old / new, so that outputs keep their size. ``zeros``
+    keeps the old channels and adds zeros.
 
     Shapes: ``adapt_channels(4)`` makes ``[64, 4, 7, 7]`` of ``[64, 3, 7, 7]``. Floats; 16-bit ones are computed in
     float32 and rounded once. Errors: no old channel; ``zeros`` for fewer channels; when it runs, an overflow of a
