@@ -26,26 +26,60 @@ def covering(keys: Sequence[str], others: Collection[str]) -> list[Path]:
     >>> [str(path) for path in covering(["a.0.x.w", "a.1.x.w", "b.w"], ["a.0.y"])]
     ['a.*.x', 'b']
     """
-    taboo = {prefix for other in others for prefix in _leading(other)}
-    split = [tuple(other.split(".")) for other in others]
-    found: dict[tuple[str | Part, ...], None] = {}
+    there = _Prefixes(others)
+    found = _Patterns()
     for key in keys:
-        if any(_takes(pattern, key.split(".")) for pattern in found):
+        if found.take(key):
             continue
-        subtree = next((prefix for prefix in _leading(key) if prefix not in taboo), None)
+        subtree = next((prefix for prefix in _leading(key) if not there.any_under(prefix)), None)
         if subtree is not None:
             wide = tuple(Star() if segment.isdecimal() else segment for segment in subtree)
-            found[subtree if any(_takes(wide, other) for other in split) else wide] = None
+            found.add(subtree if there.any_under(wide) else wide)
     ends = dict.fromkeys(key.rpartition(".")[2] for key in keys)
-    if len(ends) < len(found) and not any(other[-1] in ends for other in split) and len(found) > _FEW:
+    if _FEW < len(found.patterns) > len(ends) and not any(other.rpartition(".")[2] in ends for other in others):
         return [path_of((Deep(), end)) for end in ends]
-    return [path_of(pattern) for pattern in found]
+    return [path_of(pattern) for pattern in found.patterns]
 
 
-def _takes(pattern: Sequence[str | Part], key: Sequence[str]) -> bool:
-    return len(key) >= len(pattern) and all(
-        not isinstance(part, str) or part == segment for part, segment in zip(pattern, key, strict=False)
-    )
+def _blanked(key: Sequence[str | Part], at: Collection[int]) -> tuple[str | Part | None, ...]:
+    return tuple(None if place in at else segment for place, segment in enumerate(key))
+
+
+def _stars(pattern: Sequence[str | Part]) -> tuple[int, ...]:
+    return tuple(place for place, part in enumerate(pattern) if not isinstance(part, str))
+
+
+class _Prefixes:
+    """The leading parts of some keys, looked up with some of their segments left open."""
+
+    def __init__(self, keys: Collection[str]) -> None:
+        self._keys = [tuple(key.split(".")) for key in keys]
+        self._known: dict[tuple[tuple[int, ...], int], set[tuple[str | Part | None, ...]]] = {}
+
+    def any_under(self, pattern: Sequence[str | Part]) -> bool:
+        """Whether a pattern takes a key, or something above one."""
+        kind = (_stars(pattern), len(pattern))
+        if kind not in self._known:
+            stars, length = kind
+            self._known[kind] = {_blanked(key[:length], stars) for key in self._keys if len(key) >= length}
+        return _blanked(pattern, kind[0]) in self._known[kind]
+
+
+class _Patterns:
+    """Patterns, and whether one of them takes a key."""
+
+    def __init__(self) -> None:
+        self.patterns: dict[tuple[str | Part, ...], None] = {}
+        self._known: dict[tuple[tuple[int, ...], int], set[tuple[str | Part | None, ...]]] = {}
+
+    def add(self, pattern: tuple[str | Part, ...]) -> None:
+        stars = _stars(pattern)
+        self.patterns[pattern] = None
+        self._known.setdefault((stars, len(pattern)), set()).add(_blanked(pattern, stars))
+
+    def take(self, key: str) -> bool:
+        segments = tuple(key.split("."))
+        return any(_blanked(segments[:length], stars) in known for (stars, length), known in self._known.items())
 
 
 def _leading(key: str) -> Iterable[tuple[str, ...]]:

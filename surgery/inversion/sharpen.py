@@ -33,6 +33,7 @@ def sharpened(
     now, wrong = list(drafts), wrongly_taken(drafts, wanted, values)
     for remedy in (
         _without_idle,
+        _without_conditions,
         _with_integers,
         _in_order,
         _within_bounds,
@@ -77,6 +78,22 @@ def _without_idle(
 ) -> list[Draft]:
     """Without rules that have nothing to take back here, and take what belongs to others."""
     return [d for n, d in enumerate(drafts) if _own(d, wanted) or not _foreign(drafts, n, wrong, wanted)]
+
+
+def _without_conditions(
+    drafts: _Drafts, wrong: _Wrong, wanted: Mapping[str, Wanted], values: Mapping[str, Any]
+) -> list[Draft]:
+    """With exceptions in the place of conditions that held for what a rule took, and do not for what it made."""
+    numbers = {wanted[key].owner for key, taker in wrong.items() if taker is None}
+    freed = [
+        dataclasses.replace(draft, mirrored=dataclasses.replace(draft.mirrored, condition=None))
+        if draft.number in numbers
+        else draft
+        for draft in drafts
+    ]
+    if freed == list(drafts):
+        return freed
+    return _with_exceptions(freed, wrongly_taken(freed, wanted, values), wanted, values)
 
 
 def _with_integers(

@@ -132,6 +132,19 @@ def test_a_key_above_others_is_told_by_its_name(state, there_and_back, lines) ->
     assert lines(inverse) == ["- convert: 'b if key == \"b.c\" -> a via transpose(0, 1)'"]
 
 
+def test_a_condition_that_no_longer_holds_goes(state, there_and_back, lines) -> None:
+    rule = "{k} if shape[0] == 2 -> {k} via reshape(1, -1)"
+    inverse = there_and_back([{"convert": rule}], state({"a": (2, 3), "b": (1, 4)}))
+    assert lines(inverse) == ['- convert: "{k} except b -> {k} via reshape(2, 3)"']
+
+
+def test_many_keys_take_little_time(state) -> None:
+    """The exceptions are found in time that grows with the keys, and not with their square."""
+    keys = [f"m.{i}.{name}" for i in range(1500) for name in "abcd"] + [f"x{i}.w" for i in range(1500)]
+    inverse = surgery.load([{"rename": "m.** -> **"}]).invert(state(dict.fromkeys(keys, (1,))))
+    assert '"** except **.w -> m.**"' in inverse.text
+
+
 def test_steps_come_in_reverse_order(state, there_and_back, lines) -> None:
     steps = [{"rename": "m.** -> **"}, {"convert": "w -> (a|b) via chunk"}, {"rename": "a -> c"}]
     found = lines(there_and_back(steps, state({"m.w": (4,), "m.x": (2,)})))

@@ -85,8 +85,8 @@ class Ground:
     def __init__(self, recipe: Recipe, case: Case, directory: Path) -> None:
         allow = permissions(ALLOWED)
         self.recipe = dataclasses.replace(recipe, directory=directory)
-        make_files(self.recipe, case, directory, allow)
-        objects, _ = make_objects(self.recipe, case, directory, allow)
+        made = make_files(self.recipe, case, directory, allow)
+        objects, _ = make_objects(self.recipe, case, directory, allow, made)
         self.directory = directory
         self.values = {name: value for _, name, value in case.params}
         self.state: Mapping[str, Any] | None = objects.get("source")
