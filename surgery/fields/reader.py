@@ -57,7 +57,7 @@ class Reader:
         parameters: the declared parameters; one whose value is `OPEN` leaves what names it open.
         diagnostics: everything that was wrong so far.
         used: the parameters that were named so far.
-        is_foreign: whether a recipe from elsewhere is read, whose paths are its caller's only where the caller says them.
+        is_foreign: whether a recipe from elsewhere is read, which makes no paths of what its caller gives.
     """
 
     parameters: Mapping[str, Declared] = field(default_factory=dict)

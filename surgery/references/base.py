@@ -93,6 +93,10 @@ class Reference:
         """What is the same of two references where they name the same recipe."""
         return str(self)
 
+    def settled(self) -> Reference:
+        """The same wherever the process goes: a relative path becomes an absolute one."""
+        return self
+
     def permission(self) -> str | None:
         """The permission that a recipe needs to name this one; None where it needs none."""
         return None

@@ -61,7 +61,7 @@ class GitReference(Reference):
             SurgeryError: ``reference``: it is none.
         """
         address = f"{cls.scheme}:{words.location}"
-        if not words.location.startswith("//") or not urlsplit(address).hostname:
+        if not words.location.startswith("//") or not _host(address):
             raise bad_reference(words, cls.example)
         return address
 
@@ -114,7 +114,7 @@ class _PlainReference(GitReference):
     @classmethod
     def address_of(cls, words: Words) -> str:
         address = f"{cls.scheme}:{words.location}"
-        if not words.location.startswith("//") or not _is_this_machine(urlsplit(address).hostname):
+        if not words.location.startswith("//") or not _is_this_machine(_host(address)):
             note = "over `git+https://`, nobody on the way can change what is fetched"
             raise fail("reference", "`git+http://` is for servers of this machine alone", words.span, (note,))
         return address
@@ -135,7 +135,14 @@ class _LocalReference(GitReference):
         return f"{cls.scheme}:{words.location}"
 
     def permission(self) -> str | None:
-        return include_permission(unquote(urlsplit(self.address).path))
+        return include_permission(unquote(self.address.removeprefix("file://")))
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def _is_this_machine(host: str | None) -> bool:

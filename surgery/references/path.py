@@ -46,6 +46,9 @@ class PathReference(Reference):
     def identity(self) -> str:
         return os.path.realpath(self.path)
 
+    def settled(self) -> PathReference:
+        return PathReference(os.path.abspath(os.path.expanduser(self.path)))
+
     def permission(self) -> str | None:
         return include_permission(self.path)
 

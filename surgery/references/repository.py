@@ -27,7 +27,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REGULAR = (b"100644", b"100755")
 _SUFFIXES = (".yaml", ".yml")
 #: recipes of one commit: more are no library of recipes
-_MOST = 5_000
+_MOST = 20_000
 
 
 def is_commit(revision: str) -> bool:
@@ -50,7 +50,7 @@ def commit_of(address: str, revision: str | None, span: Span | None = None) -> t
         raise fail("download", f"git cannot read `{address}`", span, error.lines) from error
     found = {name: commit for commit, _, name in (line.partition("\t") for line in answer.splitlines())}
     for name in wanted:
-        if name in found:
+        if is_commit(found.get(name, "")):
             return found[name], not name.startswith("refs/tags/")
     note = "abbreviated commits are not looked up: a commit has 40 digits" if revision else "it is empty"
     raise fail("download", f"`{address}` has no revision `{revision or 'HEAD'}`", span, (note,))
@@ -73,7 +73,7 @@ def recipes_at(address: str, commit: str, span: Span | None = None) -> dict[str,
     if not kept.exists():
         try:
             with tempfile.TemporaryDirectory(prefix="surgery-") as clone:
-                recipes = dict(_fetched(Path(clone), address, commit))
+                recipes = _fetched(Path(clone), address, commit)
         except GitFailed as error:
             raise fail("download", f"git cannot fetch {commit[:12]} of `{address}`", span, error.lines) from error
         # JSON has no bytes: what is not UTF-8 is kept in surrogates, and stays what it was
@@ -95,37 +95,58 @@ def _read(kept: Path) -> dict[str, bytes]:
     with open_file(kept) as file:
         try:
             found = json.loads(file.read(0, file.size))
-        except ValueError as error:
+            return {path: text.encode("utf-8", "surrogateescape") for path, text in found.items()}
+        except (ValueError, AttributeError) as error:
             raise fail("download", f"`{kept}` is damaged", notes=("remove it, and it is fetched anew",)) from error
-    return {path: text.encode("utf-8", "surrogateescape") for path, text in found.items()}
 
 
-def _fetched(clone: Path, address: str, commit: str) -> Iterator[tuple[str, bytes]]:
+def _fetched(clone: Path, address: str, commit: str) -> dict[str, bytes]:
     """The recipes of a commit: regular files that end in ``.yaml`` or ``.yml``, with plain paths."""
-    git(address, "init", "--quiet", "--bare", "--", str(clone))
+    form = "sha256" if len(commit) == 64 else "sha1"
+    git(address, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(clone))
     fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
     try:
-        git(address, *fetch, "--depth=1", f"--filter=blob:limit={limits().recipe}", "--", address, commit, at=clone)
-    except GitFailed:
+        git(address, *fetch, "--depth=1", f"--filter=blob:limit={limits().recipe + 1}", "--", address, commit, at=clone)
+    except GitFailed as error:
+        if any("not our ref" in line for line in error.lines):
+            raise
         # servers of plain files know neither; old ones want the name of a branch
         git(address, *fetch, "--", address, "+refs/*:refs/*", at=clone)
-    listing = git(address, "ls-tree", "-r", "-z", "--long", commit, at=clone)
-    recipes = [found for line in listing.split(b"\0") if (found := _recipe(line))]
+    # what the filter left out is not there, and not asked for: the setting that says where goes, if there is one
+    git(address, "config", "--replace-all", f"remote.{address}.promisor", "true", at=clone)
+    git(address, "config", "--remove-section", f"remote.{address}", at=clone)
+    listing = git(address, "ls-tree", "-r", "-z", commit, at=clone)
+    recipes = dict(found for line in listing.split(b"\0") if (found := _recipe(line)))
     if len(recipes) > _MOST:
         raise GitFailed([f"the repository has {len(recipes)} YAML files, more than {_MOST}"])
-    for path, blob in recipes:
-        yield path, git(address, "cat-file", "blob", blob, at=clone)
+    contents = git(address, "cat-file", "--batch", at=clone, given=b"".join(blob + b"\n" for blob in recipes.values()))
+    return {path: content for path, content in zip(recipes, _blobs(contents), strict=True) if content is not None}
 
 
-def _recipe(line: bytes) -> tuple[str, str] | None:
+def _recipe(line: bytes) -> tuple[str, bytes] | None:
     """The path and the blob of a line of a tree; None for what is no recipe."""
     facts, _, name = line.partition(b"\t")
-    mode, _, blob, size = facts.split() if len(facts.split()) == 4 else (b"", b"", b"", b"")
-    try:
-        path = name.decode()
-    except UnicodeDecodeError:
-        return None
+    path = name.decode("utf-8", "replace")
+    # what is no text, or not printable, can be named by no reference
     is_plain = all(part not in ("", ".", "..") for part in path.split("/")) and "\\" not in path
-    if mode not in _REGULAR or not path.endswith(_SUFFIXES) or not is_plain or int(size) > limits().recipe:
+    if not facts.startswith(_REGULAR) or not path.endswith(_SUFFIXES) or not is_plain or not _is_text(path):
         return None
-    return path, blob.decode()
+    return path, facts.split()[-1]
+
+
+def _is_text(path: str) -> bool:
+    return path.isprintable() and "\ufffd" not in path
+
+
+def _blobs(answers: bytes) -> Iterator[bytes | None]:
+    """The contents in what ``git cat-file --batch`` prints; None for what is not there, or is too long for a recipe."""
+    at = 0
+    while at < len(answers):
+        end = answers.index(b"\n", at)
+        size = answers[at:end].rpartition(b" ")[2]
+        at = end + 1
+        if size == b"missing":
+            yield None
+            continue
+        yield answers[at : at + int(size)] if int(size) <= limits().recipe else None
+        at += int(size) + 1

@@ -13,7 +13,7 @@ import torch
 
 import surgery
 from surgery.diagnostics import SurgeryError
-from surgery.references.parse import parse_reference
+from surgery.references.parse import collection, parse_reference
 
 CLEAN = 'steps: [{rename: "module.** -> **"}]'
 
@@ -107,8 +107,9 @@ def test_a_commit_is_fetched_once_and_never_again(repository, here, own_cache):
     assert run(f"{made.file_reference}//clean.yaml@{commit}") == ["a"]
     said = failure(f"{made.file_reference}//clean.yaml@v1")
     assert "error[download]: git cannot read" in said
-    kept[0].write_text("{")
-    assert "is damaged" in failure(f"{made.file_reference}//clean.yaml@{commit}")
+    for damaged in ("{", "[]", '{"clean.yaml": 1}', "\0"):
+        kept[0].write_text(damaged)
+        assert "is damaged" in failure(f"{made.file_reference}//clean.yaml@{commit}")
 
 
 def test_what_is_not_there(repository, here):
@@ -276,6 +277,70 @@ def test_a_recipe_from_elsewhere_writes_beside_its_caller_and_over_nothing(repos
     assert {d.code for d in caught.value.diagnostics} <= {"not-allowed", "output-exists"}
     assert not list((tmp_path / "outside").iterdir())
     assert (here / "there.safetensors").read_bytes() == b"mine"
+
+
+def test_what_is_too_long_for_a_recipe_is_left_where_it_is(repository, here, own_cache):
+    made = repository("recipes")
+    made.git("config", "uploadpack.allowFilter", "true")
+    made.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    files = {"clean.yaml": CLEAN, "data.yaml": "#" * 1_000_001, "weights.bin": b"\1" * 3_000_000}
+    made.commit({**files, "long.yaml": "#" * 1_000_000}, tag="v1")
+    assert run(f"{made.file_reference}//clean.yaml@v1") == ["a"]
+    assert "there is no recipe `data.yaml`" in failure(f"{made.file_reference}//data.yaml@v1")
+    (kept,) = (path for path in own_cache.rglob("*.json"))
+    assert set(json.loads(kept.read_text())) == {"clean.yaml", "long.yaml"}
+
+
+def test_a_repository_with_long_commits(repository, here, tmp_path):
+    made = repository("recipes")
+    made.path = tmp_path / "long"
+    made.path.mkdir()
+    made.git("init", "--quiet", "--object-format=sha256", "--initial-branch=main")
+    commit = made.commit({"clean.yaml": CLEAN}, tag="v1")
+    assert len(commit) == 64
+    assert run(f"{made.file_reference}//clean.yaml@v1") == ["a"]
+    assert run(f"{made.file_reference}//clean.yaml@{commit}") == ["a"]
+
+
+def test_trees_that_no_honest_git_makes(repository, here):
+    """Directories inside themselves a million times over, and paths that lead out."""
+    made = repository("recipes")
+    made.commit({"x.yaml": CLEAN})
+    blob = made.git("rev-parse", "HEAD:x.yaml")
+
+    def tree(*entries: tuple[bytes, bytes, str]) -> str:
+        content = b"".join(mode + b" " + name + b"\0" + bytes.fromhex(made_of) for mode, name, made_of in entries)
+        (made.path / ".git/tree").write_bytes(content)
+        return made.git("hash-object", "-t", "tree", "-w", "--literally", ".git/tree")
+
+    inner = tree((b"100644", b"x.yaml", blob))
+    odd = tree(
+        *((b"100644", name, blob) for name in (b"-o.yaml", b"a\\b.yaml", b"\xff.yaml", b"\x1b[31m.yaml", b"a\nb.yaml")),
+        *((b"40000", name, inner) for name in (b"..", b".", b"plain")),
+        *((mode, b"link.yaml", blob) for mode in (b"120000", b"160000")),
+    )
+    made.git("tag", "odd", made.git("commit-tree", "-m", "odd", odd))
+    listed = {found.display.partition("//")[2] for found in collection(f"{made.file_reference}@odd")}
+    assert {name.partition("//")[2] for name in listed} == {"-o.yaml@odd", "plain/x.yaml@odd"}
+    bomb = inner
+    for _ in range(8):
+        bomb = tree(*((b"40000", b"%d" % number, bomb) for number in range(10)))
+    made.git("tag", "bomb", made.git("commit-tree", "-m", "bomb", bomb))
+    assert "git printed more than" in failure(f"{made.file_reference}//x.yaml@bomb")
+
+
+def test_the_settings_of_git_may_say_where_a_repository_is(repository, here, tmp_path, monkeypatch):
+    """A mirror of the caller's, though not by a protocol that runs a program, whatever the environment allows."""
+    made = repository("recipes")
+    made.commit({"clean.yaml": CLEAN}, tag="v1")
+    settings = tmp_path / "settings"
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ext:https:file")
+    settings.write_text(f'[url "file://{made.path.parent}/"]\n insteadOf = https://github.com/you/\n')
+    assert run("github:you/recipes//clean.yaml@v1", ("network",)) == ["a"]
+    settings.write_text(f'[url "ext::sh -c touch% {tmp_path}/ran "]\n insteadOf = https://github.com/you/\n')
+    assert "transport 'ext' not allowed" in failure("github:you/recipes//clean.yaml@v1", ("network",))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_reference_of_what_was_found_names_its_commit(repository):

@@ -11,6 +11,7 @@ import surgery
 from surgery.diagnostics import SurgeryError
 from surgery.included import check_included
 from surgery.report.json import plan_document
+from surgery.testing.running import try_recipe
 
 STRIP = """
 params:
@@ -211,3 +212,12 @@ expect: {like: {recipe: "builtin:suop"}}
     )
     recipe = surgery.load("main.yaml")
     golden("references/check", "\n\n".join(map(str, check_included(recipe))))
+
+
+def test_tests_of_a_recipe_that_brings_in_others(write):
+    """A case runs in a directory of its own; what the recipe brings in lies where the recipe lies."""
+    case = "tests: [{name: one, files: {a.pt: {keys: {module.a: [2]}}}, params: {x: a.pt}, expect: {keys: {b: [2]}}}]"
+    main = "params: {x: {type: path}}\nsource: $x\nsteps: [use: strip.yaml, {rename: a -> b}]\n"
+    write(strip=STRIP, main=main + case)
+    (outcome,) = try_recipe("main.yaml", frozenset()).outcomes
+    assert outcome.status == "ok", outcome.diagnostics

@@ -58,6 +58,7 @@ def test_every_kind_has_an_example_that_is_one(kind):
         ("github:../repo//a.yaml", "names no recipe"),
         ("github:--upload-pack=x/repo//a.yaml", "names no recipe"),
         ("git+https:org/repo//a.yaml", "names no recipe"),
+        ("git+https://[org/repo//a.yaml", "names no recipe"),
         ("git+https://", "is no reference"),
         ("git+https://user@example.org/repo//a.yaml@v1", "is no reference"),
         ("git+http://example.org/repo//a.yaml", "for servers of this machine alone"),
