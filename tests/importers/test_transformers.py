@@ -1,7 +1,7 @@
 """Imported recipes beside transformers' own functions, key by key: of a sample of model types, or of every one.
 
 ``pytest tests/importers --every-model`` goes through all of transformers' registry and all of its conversion mapping,
-which takes some twenty minutes. The tables below say which types are left out, and why; entries that have become
+which takes some ten minutes. The tables below say which types are left out, and why; entries that have become
 wrong fail, too.
 """
 
