@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.cases import Case
 from surgery.diagnostics import Diagnostic, Span, SurgeryError, fail
+from surgery.inclusion import surroundings
 from surgery.planner import make_plan
-from surgery.planning.context import Context
 from surgery.recipe import Bound, Recipe
 from surgery.sources.given import Given
 from surgery.testing.inside import inside
@@ -59,8 +59,11 @@ def try_case(recipe: Recipe, case: Case, allow: frozenset[str]) -> Outcome:
     begin = time.perf_counter()
     found: Sequence[Diagnostic] = ()
     try:
+        # recipes that it brings in lie where it lies itself
+        reference = recipe.reference.settled()
         with apart(printed) as directory:
-            _Trial(dataclasses.replace(recipe, directory=directory), case, directory, allow).run()
+            moved = dataclasses.replace(recipe, directory=directory, reference=reference)
+            _Trial(moved, case, directory, allow).run()
     except SurgeryError as error:
         found = error.diagnostics
     except Exception as error:
@@ -133,7 +136,7 @@ class _Trial:
         expect = self.case.expect
         if expect is None:
             return plan
-        context = Context(seed=self.case.seed, allow=self.allow, directory=self.directory, given=objects)
+        context = surroundings(self.recipe, seed=self.case.seed, allow=self.allow, given=objects)
         subject = expect.check_plan(plan.subject, context)
         context.raise_errors()
         return dataclasses.replace(plan, subject=subject, run_checks=(*plan.run_checks, *context.run_checks))
