@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from surgery.cli.options import limit_option, quiet_option, recipe_argument
@@ -30,7 +32,11 @@ def command(recipe: str, output: str | None, force: bool) -> None:
     text = load_recipe(recipe).text
     current = session()
     if output is None:
-        current.show([line(each) for each in text.splitlines()])
+        if sys.stdout.isatty():
+            current.show([line(each) for each in text.splitlines()])
+        else:
+            # a copy is the text as it stands
+            sys.stdout.buffer.write(text.encode())
         return
     write_text(output, text, overwrite=force)
     if not current.quiet:

@@ -60,6 +60,6 @@ def _lines(change: Change) -> Iterator[Line]:
     if change.difference is None:
         yield line("  ", piece("the text that it was locked to is not here", "quiet"))
     for text in change.difference or ():
-        style = "good" if text.startswith("+") else "bad" if text.startswith("-") else "quiet"
+        style = {"+": "new", "-": "gone"}.get(text[:1], "quiet")
         yield line("  ", piece(text, style))
     yield line("")

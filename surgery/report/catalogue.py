@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from html import escape as escape_html
 
@@ -18,7 +19,7 @@ from surgery.wording import counted
 
 __all__ = ["catalogue_html", "catalogue_lines", "catalogue_markdown"]
 
-_MARKS = re.compile(r"([\\`*_{}\[\]<>|#])")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -74,7 +75,7 @@ def _section(name: str, recipe: Recipe) -> list[str]:
         ]
         found.append("| parameter | type | default | |\n| --- | --- | --- | --- |\n" + "\n".join(rows))
     needed = " ".join(f"-p {param.name}=…" for param in recipe.params.values() if param.required)
-    found.append(f"```console\n$ surgery run {escape(name)} {needed}".rstrip() + "\n```")
+    found.append(f"```console\n$ surgery run {escape(shlex.quote(name))} {needed}".rstrip() + "\n```")
     return [part for part in found if part]
 
 
@@ -106,13 +107,18 @@ def catalogue_html(entries: Iterable[Entry], title: str) -> str:
     for entry in entries:
         if entry.recipe is not None:
             screen = lines_html(recipe_lines(entry.recipe, columns=100))
-            text = f"<details><summary>YAML</summary><pre>{escape_html(entry.recipe.text)}</pre></details>"
-            parts.append(f'<h2 id="{_anchor(entry.name)}">{escape_html(entry.recipe.name)}</h2>{screen}{text}')
-    return _PAGE.format(title=escape_html(escape(title)), body="\n".join(parts))
+            text = f"<details><summary>YAML</summary><pre>{_lines(entry.recipe.text)}</pre></details>"
+            parts.append(f'<h2 id="{_anchor(entry.name)}">{_lines(entry.recipe.name)}</h2>{screen}{text}')
+    return _PAGE.format(title=_lines(title), body="\n".join(parts))
+
+
+def _lines(text: str) -> str:
+    """Text in HTML, line by line."""
+    return "\n".join(escape_html(escape(each)) for each in text.splitlines())
 
 
 def _item(entry: Entry) -> str:
-    name = f"<code>{escape_html(escape(entry.name))}</code>"
+    name = f"<code>{_lines(entry.name)}</code>"
     if entry.recipe is None:
-        return f"<li>{name} cannot be read: {escape_html(escape(_wrong(entry)))}</li>"
-    return f'<li><a href="#{_anchor(entry.name)}">{name}</a> {escape_html(escape(entry.recipe.description))}</li>'
+        return f"<li>{name} cannot be read: {_lines(_wrong(entry))}</li>"
+    return f'<li><a href="#{_anchor(entry.name)}">{name}</a> {_lines(entry.recipe.description)}</li>'

@@ -43,6 +43,7 @@ Line: TypeAlias = tuple[Piece, ...]
 
 def piece(text: object, style: str = "") -> Piece:
     """A piece of any text; what must not reach a terminal is escaped, and words of absurd length are shortened."""
+    assert style in STYLES, f"no style is called {style}"
     safe = escape(str(text))
     return Piece(safe if len(safe) < _LONG else _LONG_WORD.sub(_shortened, safe), style)
 

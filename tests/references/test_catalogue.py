@@ -116,6 +116,26 @@ def test_an_index_in_html(directory):
     run("docs", "shelf", "-o", "index.html", status=3)
 
 
+def test_an_index_shows_what_a_recipe_says_and_does_none_of_it(directory):
+    name = "evil;$(touch x).yaml"
+    says = r'"~~~\u001b[31m ![x](javascript:y) &lt;"'
+    (directory / name).write_text(f"name: {says}\ndescription: {says}\nsteps: []\n")
+    page = run("docs", "shelf", status=1)
+    assert f"$ surgery run 'shelf/{name}'\n" in page
+    assert r"\~\~\~\\x1b\[31m !\[x\](javascript:y) \&lt;" in page
+    run("docs", "shelf", "-o", "index.html", status=1)
+    page = Path("index.html").read_text()
+    assert "\x1b" not in page
+    assert "&amp;lt;" in page
+
+
+def test_a_copy_is_the_text_as_it_stands(directory):
+    text = "steps: []  \r\n# café \N{ZERO WIDTH JOINER} \t\n# no end"
+    (directory / "odd.yaml").write_bytes(text.encode())
+    ended = CliRunner().invoke(command, ["copy", "shelf/odd.yaml"])
+    assert ended.stdout_bytes == text.encode()
+
+
 def test_a_copy_is_not_written_over_a_file(directory):
     run("copy", "shelf/one.yaml", "-o", "mine.yaml")
     assert Path("mine.yaml").read_text() == ONE
