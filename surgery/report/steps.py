@@ -59,7 +59,7 @@ def _step(number: str, step: StepEdits, file: str, cap: int | None, full: bool, 
     if step.note:
         head.append(piece(f"  {step.note}", "quiet"))
     if not step.rules and step.span:
-        words = step.span.excerpt[step.span.column - 1 + len(step.name) :].strip(" :|\"'}")
+        words = _without_brackets_of_others(step.span.excerpt[step.span.column - 1 + len(step.name) :]).strip(" :|\"'")
         head[2:2] = [piece(f"  {words}")] if words else []
     found = [line(*head)]
     for header, rule in zip(_rule_heads(step.rules, columns), step.rules, strict=True):
@@ -67,6 +67,14 @@ def _step(number: str, step: StepEdits, file: str, cap: int | None, full: bool, 
         if len(rule.sentences) != 1 or not _says_nothing_new(rule):
             found += sentence_lines(rule, cap=_drops_cap(rule, cap, full), columns=columns)
     return found
+
+
+def _without_brackets_of_others(words: str) -> str:
+    """The rest of a line, without the brackets at its end that were opened before it."""
+    words = words.rstrip()
+    while words.endswith("}") and words.count("}") > words.count("{"):
+        words = words[:-1].rstrip()
+    return words
 
 
 def _rule_heads(rules: Sequence[RuleEdits], columns: int | None) -> list[list[Line]]:
