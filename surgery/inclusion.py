@@ -36,6 +36,7 @@ def surroundings(recipe: Recipe, **known: Any) -> Context:
         directory=Path(recipe.directory),
         recipes=Inclusion(recipe),
         chain=(Link(recipe.reference, recipe.display),),
+        included=dict(recipe.origin),
         is_foreign=recipe.is_foreign,
         **known,
     )

@@ -57,6 +57,8 @@ def make_plan(
         recipe, seed=bound.seed, allow=permissions(allow), given=dict(given or {}), overwrite=overwrite, pins=pins
     )
     wanted = bound.outputs if outputs is None else outputs
+    if pins is not None:
+        pins.check_top(context)
     subject = _result(bound, wanted, context)
     check_outputs(wanted, subject, context)
     check_offload(subject, context)

@@ -87,6 +87,7 @@ class Recipe:
         directory: what its relative paths are relative to.
         reference: what names it; recipes that it names by paths lie beside it.
         is_foreign: whether it came from somewhere else, so that it may read and write only what its caller names.
+        origin: where its caller found it, by the caller's word for that; empty where that is a file or a text.
         text: the YAML that it was read from.
         params: its parameters by name.
         document: its nodes, with their places.
@@ -105,6 +106,7 @@ class Recipe:
     content: Content = field(repr=False)
     warnings: tuple[Diagnostic, ...] = ()
     is_foreign: bool = False
+    origin: Mapping[str, Found] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Recipe:
@@ -114,15 +116,18 @@ class Recipe:
             SurgeryError: ``reference``, ``no-file``, ``download``, or everything that is wrong in it.
         """
         name = os.fspath(path)
+        reference: Reference
         if name in shipped() and not os.path.exists(name):
-            return cls.of_found(BuiltinReference(name).find(None))
-        reference = PathReference(name) if is_path(name) else parse_reference(name)
+            reference = BuiltinReference(name)
+        else:
+            reference = PathReference(name) if is_path(name) else parse_reference(name)
         try:
             found = reference.find(None)
         except SurgeryError as error:
             raise _with_note(error, _meant(name)) from error
         recipe = cls.of_found(found)
-        return dataclasses.replace(recipe, warnings=(*recipe.warnings, *_moving(found, name)))
+        origin = {} if isinstance(reference, PathReference) else {str(reference): found}
+        return dataclasses.replace(recipe, origin=origin, warnings=(*recipe.warnings, *_moving(found, name)))
 
     @classmethod
     def of_found(cls, found: Found) -> Recipe:

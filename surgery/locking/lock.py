@@ -36,6 +36,7 @@ LOCK_FILE = "surgery.lock"
 _VERSION = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ANEW = "remove it: `surgery lock` writes it anew"
 _HEAD = "# `surgery lock` writes this file, `surgery update` shows what has changed since.\n"
 
 
@@ -102,7 +103,7 @@ def read_lock(directory: Path) -> Lock | None:
         with open_file(file) as opened:
             document = parse_document(decode(opened.whole("recipe"), str(file)), str(file))
     except SurgeryError as error:
-        note = "where two versions were merged, keep the entries of both; or write it anew: `surgery lock`"
+        note = "where two versions were merged, keep the entries of both; or remove it: `surgery lock` writes it anew"
         raise _bad(f"`{file}` cannot be read", error.diagnostics[0].span, note) from error
     version = document.get("lock") if isinstance(document, MapNode) else None
     if not isinstance(version, Scalar) or version.value != _VERSION:
@@ -127,7 +128,7 @@ def _mapping(document: MapNode, word: str) -> list[tuple[str, Node]]:
 
 def _pairs(node: Node, what: str) -> list[tuple[str, Node]]:
     if not isinstance(node, MapNode):
-        raise _bad(f"a mapping stands below `{what}`", node.span, "write it anew: `surgery lock`")
+        raise _bad(f"a mapping stands below `{what}`", node.span, _ANEW)
     return list(node)
 
 
@@ -137,11 +138,11 @@ def _recipe(name: str, node: Node) -> LockedRecipe:
             commit = rest.get("commit")
             if commit is None or (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
                 return LockedRecipe(sha256, commit)
-    raise _bad(f"`{name}` has a `sha256`, and perhaps a `commit`", node.span, "write it anew: `surgery lock`")
+    raise _bad(f"`{name}` has a `sha256`, and perhaps a `commit`", node.span, _ANEW)
 
 
 def _file(name: str, node: Node) -> LockedFile:
     match plain(node):
         case {"sha256": str(sha256), "size": int(size), **rest} if _SHA256.fullmatch(sha256) and not rest:
             return LockedFile(sha256, size)
-    raise _bad(f"`{name}` has a `size` and a `sha256`", node.span, "write it anew: `surgery lock`")
+    raise _bad(f"`{name}` has a `size` and a `sha256`", node.span, _ANEW)

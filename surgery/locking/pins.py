@@ -19,7 +19,9 @@ from surgery.tensors.spec import format_bytes
 
 __all__ = ["Pins", "files_of", "pins_of", "source_name"]
 
+_LOCK = "`surgery lock` puts it there"
 _UPDATE = "`surgery update` shows what changed, and takes it"
+_CHANGED = "its commit is the same: the copy in the cache, or in `surgery.vendor`, was changed"
 
 
 class Pins:
@@ -36,6 +38,19 @@ class Pins:
         self._lock, self._directory, self._strict = lock, directory, strict
         self._vendored = Vendored(directory)
 
+    def check_top(self, context: Context) -> None:
+        """Compare the recipe that is planned with what it is locked to, where it is no file and the lock is strict.
+
+        Raises:
+            SurgeryError: ``drift``.
+        """
+        for name, found in context.included.items() if self._strict else ():
+            locked = self._lock.recipes.get(name)
+            if locked is None:
+                raise fail("drift", f"`{name}` is not in `{LOCK_FILE}`", notes=(_LOCK,))
+            if locked != LockedRecipe(found.sha256, found.commit):
+                raise fail("drift", f"`{name}` is not what it was when it was locked", notes=(_UPDATE,))
+
     def find(self, reference: Reference, named: Named, context: Context, allowed: Callable[[Reference], None]) -> Found:
         """The recipe that a reference is locked to. `allowed` refuses one that the recipe may not name.
 
@@ -44,8 +59,8 @@ class Pins:
         """
         locked = self._lock.recipes.get(str(reference))
         if isinstance(reference, PathReference) or locked is None:
-            if not isinstance(reference, PathReference):
-                self._differs(f"`{named}` is not in `{LOCK_FILE}`", named, context, "`surgery lock` puts it there")
+            if self._strict and not isinstance(reference, PathReference):
+                raise fail("drift", f"`{named}` is not in `{LOCK_FILE}`", named.span, (_LOCK,))
             allowed(reference)
             return reference.find(named.span)
         pinned = reference.pinned(locked.commit) if locked.commit else reference
@@ -54,7 +69,11 @@ class Pins:
             allowed(pinned)
             found = pinned.find(named.span)
         if found.sha256 != locked.sha256:
-            self._differs(f"`{named}` is not what it was when it was locked", named, context, _UPDATE)
+            message = f"`{named}` is not what it was when it was locked"
+            if self._strict or locked.commit:
+                # what a commit names is the same for ever: somebody changed a copy of it
+                raise fail("drift", message, named.span, (_CHANGED if locked.commit else _UPDATE,))
+            context.report("drift", message, named.span, (_UPDATE,), warning=True)
         if self._strict and locked.commit:
             self._refuse_moved(reference, locked, named, allowed)
         return found
@@ -90,18 +109,12 @@ class Pins:
             locked = self._lock.sources.get(source_name(opened.pinned_as, self._directory))
             if locked is None:
                 if self._strict:
-                    note = "`surgery lock` puts it there"
-                    context.report("drift", f"`{opened.place}` is not in `{LOCK_FILE}`", notes=(note,))
+                    context.report("drift", f"`{opened.place}` is not in `{LOCK_FILE}`", notes=(_LOCK,))
                 continue
             wrong = _differences(opened.checkpoint, locked, contents=self._strict)
             if wrong:
                 message = f"`{opened.place}` is not what it was when it was locked"
                 context.report("drift", message, notes=(*wrong, _UPDATE), warning=not self._strict)
-
-    def _differs(self, message: str, named: Named, context: Context, note: str) -> None:
-        if self._strict:
-            raise fail("drift", message, named.span, (note,))
-        context.report("drift", message, named.span, (note,), warning=True)
 
 
 def pins_of(directory: Path, *, strict: bool) -> Pins | None:

@@ -108,7 +108,7 @@ class Context:
         here: the place of the step at work, for what has no nearer place.
         recipes: what reads the recipes that this one names.
         chain: the recipes on the way to the one at work, that one included.
-        included: the recipes that were brought in, by reference.
+        included: the recipes that were brought in, by reference; the one that is planned too, if it is no file.
         brought: their steps, by the place of the words that brought them in.
         pins: what recipes and sources are locked to; None where there is no lock.
         is_foreign: whether a recipe from elsewhere is at work, which may read only what its caller names.

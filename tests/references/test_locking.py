@@ -114,6 +114,31 @@ def test_what_is_not_in_the_lock(made, surgery):
     assert "error[drift]: `builtin:nothing` is not in `surgery.lock`" in said
 
 
+def test_what_is_new_is_locked_without_a_word(made, surgery):
+    surgery("lock main.yaml --allow network")
+    inner = made.reference.replace("clean.yaml", "parts/inner.yaml")
+    Path("second.yaml").write_text(f"source: model.pt\nsteps: [use: '{inner}']\n")
+    assert surgery("lock second.yaml --allow network") == "wrote surgery.lock  3 recipes, 1 source\n"
+
+
+def test_a_recipe_that_is_run_by_its_reference_is_locked_too(made, surgery):
+    recipe = "source: $x\nparams: {x: {type: path}}\nsteps: [use: parts/inner.yaml]\noutput: out.safetensors\n"
+    commit = made.commit({"top.yaml": recipe}, tag="v1")
+    top = made.reference.replace("clean.yaml", "top.yaml")
+    run = f"run {top} -p x=model.pt --allow network --force --locked"
+    assert "there is no `surgery.lock`" in surgery(run, status=2)
+    surgery("lock main.yaml --allow network")
+    assert f"error[drift]: `{top}` is not in `surgery.lock`" in surgery(run, status=1)
+    surgery(f"lock {top} -p x=model.pt --allow network")
+    assert read_lock(Path()).recipes[top].commit == commit
+    surgery(run)
+    made.commit({"top.yaml": recipe + "# more\n"}, tag="v1")
+    assert f"error[drift]: `{top}` is not what it was when it was locked" in surgery(run, status=1)
+    assert "+# more" in surgery(f"update {top} -p x=model.pt --allow network")
+    surgery(f"update {top} -p x=model.pt --allow network --take")
+    surgery(run)
+
+
 def test_weights_that_changed(made, surgery):
     surgery("lock main.yaml --allow network")
     size = Path("model.pt").stat().st_size
@@ -144,7 +169,11 @@ def test_a_vendored_recipe_runs_without_network_and_cache(made, surgery, own_cac
     assert keys() == ["a"]
     recipe = next(Path("surgery.vendor/recipes").iterdir())
     recipe.write_text("steps: []\n")
-    assert "is not what it was when it was locked" in surgery("run main.yaml --locked --force", status=1)
+    for line in ("run main.yaml --locked --force", "run main.yaml --force"):
+        said = surgery(line, status=1)
+        assert "is not what it was when it was locked" in said
+        assert "the copy in the cache, or in `surgery.vendor`, was changed" in said
+    assert keys() == ["a"]
 
 
 @pytest.mark.parametrize(
