@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from surgery.diagnostics import Diagnostic, SurgeryError
@@ -33,6 +33,7 @@ def check_included(recipe: Recipe) -> list[Diagnostic]:
 class _Checker:
     def __init__(self, own: set[str]) -> None:
         self._own = own
+        self._unreadable: set[tuple[str, str]] = set()
         self._done: set[str] = set()
 
     def errors(self, recipe: Recipe, way: tuple[str, ...]) -> Iterator[Diagnostic]:
@@ -44,7 +45,10 @@ class _Checker:
             try:
                 inner = self._inner(named, recipe)
             except SurgeryError as error:
-                yield from error.diagnostics
+                # one that is used several times is wrong once
+                if (recipe.reference.identity, named.text) not in self._unreadable:
+                    yield from _noted(error.diagnostics, named)
+                self._unreadable.add((recipe.reference.identity, named.text))
                 continue
             if inner is None:
                 note = "`surgery plan` looks at it, with its permission"
@@ -57,9 +61,7 @@ class _Checker:
                 yield Diagnostic("recipe-cycle", "the recipe brings in itself", named.span)
             elif identity not in self._done:
                 self._done.add(identity)
-                note = f"`{named}` is brought in at {named.span}"
-                for found in self.errors(inner, (*way, identity)):
-                    yield dataclasses.replace(found, notes=(*found.notes, note))
+                yield from _noted(self.errors(inner, (*way, identity)), named)
 
     def _inner(self, named: Named, recipe: Recipe) -> Recipe | None:
         reference = parse_reference(named.text, named.span, beside=recipe.reference)
@@ -67,6 +69,12 @@ class _Checker:
         if needed is not None and not may_include(self._own, needed):
             return None
         return Recipe.of_found(reference.find(named.span))
+
+
+def _noted(found: Iterable[Diagnostic], named: Named) -> Iterator[Diagnostic]:
+    note = f"`{named}` is brought in at {named.span}"
+    for diagnostic in found:
+        yield dataclasses.replace(diagnostic, notes=(*diagnostic.notes, note))
 
 
 def _bringing(value: Any) -> Iterator[RecipeSource | Use]:

@@ -10,7 +10,7 @@ from surgery.sinks.base import Output
 from surgery.steps.device_map import DeviceMap
 from surgery.steps.sequence import PlacedStep
 
-__all__ = ["inside"]
+__all__ = ["inside", "leads_out"]
 
 
 def inside(bound: Bound, directory: Path) -> Bound:
@@ -35,7 +35,15 @@ def _step(placed: PlacedStep) -> PlacedStep:
 
 def _below(path: str) -> str:
     """A relative path that stays below where it begins; an address stays what it is, and is refused as ever."""
-    parts = PurePath(path).parts
-    if "://" in path or (not PurePath(path).is_absolute() and ".." not in parts and not path.startswith("~")):
+    if "://" in path or not leads_out(path):
         return path
     return (PurePath(path).name or "output") + "/" * path.endswith("/")
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path may name something that is not below where it begins.
+
+    >>> [leads_out(path) for path in ("a/b.pt", "a/../../b.pt", "/b.pt", "~/b.pt")]
+    [False, True, True, True]
+    """
+    return PurePath(path).is_absolute() or ".." in PurePath(path).parts or path.startswith("~")

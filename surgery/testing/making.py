@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from surgery.cases import Case, Made
 from surgery.files.text import write_bytes, write_text
+from surgery.inclusion import surroundings
 from surgery.planner import make_plan
-from surgery.planning.context import Context
 from surgery.recipe import Bound, Recipe
 from surgery.sinks.base import Output
 from surgery.sources.given import Given
@@ -42,7 +42,7 @@ def make_objects(
         named["source"] = case.source
     given, known = {}, dict(before)
     for name, made in named.items():
-        given[name] = known[name] = _make(made, name, case.seed, directory, allow, known)
+        given[name] = known[name] = _make(recipe, made, name, case.seed, allow, known)
         if made.steps:
             result = _operated(recipe, made, given[name], allow)
             given[name] = result.state_dict if result.plan.subject.skeleton is None else result.model
@@ -64,7 +64,7 @@ def make_files(recipe: Recipe, case: Case, directory: Path, allow: frozenset[str
         if made.source is None:
             write_text(path, json.dumps(made.json, indent=2), overwrite=False)
             continue
-        thing = _make(made, name, case.seed, directory, allow, objects)
+        thing = _make(recipe, made, name, case.seed, allow, objects)
         objects[name.rstrip("/")] = thing
         if name.endswith("/") and not (made.steps or made.entry) and hasattr(thing, "save_pretrained"):
             thing.save_pretrained(path)
@@ -77,7 +77,7 @@ def make_files(recipe: Recipe, case: Case, directory: Path, allow: frozenset[str
     return objects
 
 
-def _make(made: Made, name: str, seed: int, directory: Path, allow: frozenset[str], objects: Mapping[str, Any]) -> Any:
+def _make(recipe: Recipe, made: Made, name: str, seed: int, allow: frozenset[str], objects: Mapping[str, Any]) -> Any:
     """A model, or a state dict, of a source; its steps are not done yet.
 
     Under each name it has values of its own, but for one of `objects`, which keeps the values that it has.
@@ -89,7 +89,7 @@ def _make(made: Made, name: str, seed: int, directory: Path, allow: frozenset[st
 
     assert made.source is not None, "a JSON file is no object"
     seed = derived_seed(seed, name)
-    context = Context(seed=seed, allow=allow, directory=directory, given=objects)
+    context = surroundings(recipe, seed=seed, allow=allow, given=objects)
     subject = made.source.open(context)
     context.raise_errors()
     tensors = materialise(subject.entries)

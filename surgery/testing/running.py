@@ -6,7 +6,7 @@ import dataclasses
 import io
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from surgery.inclusion import surroundings
 from surgery.planner import make_plan
 from surgery.recipe import Bound, Recipe
 from surgery.sources.given import Given
-from surgery.testing.inside import inside
+from surgery.testing.inside import inside, leads_out
 from surgery.testing.inverse import check_inverse
 from surgery.testing.making import make_files, make_objects
 from surgery.testing.needs import unmet
@@ -118,6 +118,8 @@ class _Trial:
 
     def _bound(self) -> Bound:
         values = {name: value for _, name, value in self.case.params}
+        if self.recipe.is_foreign:
+            _refuse_outside(values, self.case.span)
         bound = inside(self.recipe.bind(values, self.directory), self.directory)
         if self.case.source is None:
             return bound
@@ -157,6 +159,14 @@ class _Trial:
         what = [f"`{wanted.code}`"] + [f"{w} `{v}`" for w, v in (("that says", wanted.says), ("at", wanted.at)) if v]
         message = f"`{self.case.name}`: not the error that was to come: {' '.join(what)}"
         raise SurgeryError((Diagnostic("test-failed", message, self.case.span), *errors))
+
+
+def _refuse_outside(values: Mapping[str, Any], span: Span | None) -> None:
+    """Refuse paths out of the case's directory: what a recipe from elsewhere says in its tests, no caller said."""
+    for value in values.values():
+        for text in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(text, str) and ("://" in text or leads_out(text)):
+                raise fail("not-allowed", f"a recipe from elsewhere reads no `{text}` in its tests", span)
 
 
 def _fits(diagnostic: Diagnostic, code: str, says: str | None, at: str | None) -> bool:

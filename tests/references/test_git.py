@@ -14,6 +14,7 @@ import torch
 import surgery
 from surgery.diagnostics import SurgeryError
 from surgery.references.parse import collection, parse_reference
+from surgery.testing.running import try_recipe
 
 CLEAN = 'steps: [{rename: "module.** -> **"}]'
 
@@ -277,6 +278,28 @@ def test_a_recipe_from_elsewhere_writes_beside_its_caller_and_over_nothing(repos
     assert {d.code for d in caught.value.diagnostics} <= {"not-allowed", "output-exists"}
     assert not list((tmp_path / "outside").iterdir())
     assert (here / "there.safetensors").read_bytes() == b"mine"
+
+
+def test_the_tests_of_a_recipe_from_elsewhere_read_nothing_but_their_own_files(repository, here):
+    made = repository("recipes")
+    path = here / "model.pt"
+    recipe = f"""
+    params: {{x: {{type: path}}}}
+    source: $x
+    steps: [use: clean.yaml]
+    tests:
+      - {{name: own, files: {{x.pt: {{keys: {{module.a: [2]}}}}}}, params: {{x: x.pt}}, expect: {{keys: 1}}}}
+      - {{name: source, source: {{checkpoint: {path}}}, params: {{x: x.pt}}, expect: {{keys: 1}}}}
+      - {{name: parameter, params: {{x: {path}}}, expect: {{keys: 1}}}}
+      - {{name: up, params: {{x: ../x.pt}}, expect: {{keys: 1}}}}
+      - {{name: package, params: {{x: "package://torch/version.py"}}, expect: {{keys: 1}}}}
+    """
+    made.commit({"top.yaml": recipe, "clean.yaml": CLEAN}, tag="v1")
+    outcomes = try_recipe(f"{made.file_reference}//top.yaml@v1", frozenset()).outcomes
+    assert {o.name: o.status for o in outcomes} == {
+        "own": "ok",
+        **dict.fromkeys(("source", "parameter", "up", "package"), "skipped"),
+    }
 
 
 def test_what_is_too_long_for_a_recipe_is_left_where_it_is(repository, here, own_cache):

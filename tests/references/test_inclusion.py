@@ -221,3 +221,10 @@ def test_tests_of_a_recipe_that_brings_in_others(write):
     write(strip=STRIP, main=main + case)
     (outcome,) = try_recipe("main.yaml", frozenset()).outcomes
     assert outcome.status == "ok", outcome.diagnostics
+
+
+def test_a_check_tells_of_a_broken_recipe_once_and_who_brings_it_in(write):
+    write(main="steps: [{use: broken.yaml}, {use: broken.yaml}]", broken="steps: [{renam: x}]")
+    (found,) = check_included(surgery.load("main.yaml"))
+    assert found.code == "unknown-word"
+    assert found.notes[-1] == "`broken.yaml` is brought in at main.yaml:1:16"
