@@ -1,15 +1,34 @@
-"""Arithmetic in a key, backwards: ``{i + 1}`` gives ``{i - 1}``; ``{2 * s + 1}`` the odd numbers, and ``{s // 2}``."""
+"""Arithmetic in a key, backwards: ``{i + 1}`` gives ``{i - 1}``; ``{2 * s + 1}`` the odd numbers, and ``{s // 2}``.
+
+An index may also be parted, ``{i // 3}.{i % 3}``, or two be put together, ``{3 * i + j}``: each is the other backwards.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from surgery.lang.expression import Arithmetic, Boolean, Comparison, Const, Expression, Minus, Name, Parameter, walk
+from surgery.lang.expression import Arithmetic, Comparison, Const, Expression, Minus, Name, Parameter, names, walk
 
-__all__ = ["Undone", "divisors", "quotient_and_remainder", "remainders", "shifted", "undo"]
+__all__ = ["Known", "Parted", "Undone", "divides", "divisors", "linear", "parted", "plus", "small", "undo", "undo_two"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of captures, by conditions or by the keys at hand.
+
+    Attributes:
+        remainders: name -> (divisor, remainder).
+        below: name -> a number that it does not reach.
+    """
+
+    remainders: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    below: Mapping[str, int] = field(default_factory=dict)
+
+    def __or__(self, other: Known) -> Known:
+        return Known({**self.remainders, **other.remainders}, {**self.below, **other.below})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +48,9 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class _Linear:
-    """``factor * name + constant``, and parameters that are added or taken away."""
+    """A sum: captures, each with its factor, a constant, and parameters that are added or taken away."""
 
-    name: str | None
-    factor: int
+    factors: Mapping[str, int]
     constant: int
     parameters: tuple[tuple[int, Parameter], ...] = ()
 
@@ -54,24 +72,56 @@ def undo(expression: Expression, known: Mapping[str, tuple[int, int]] | None = N
     whole = _divided(expression, known or {})
     if whole is not None:
         return whole
-    linear = _linear(expression)
-    if linear is None or linear.name is None:
+    form = linear(expression)
+    if form is None or len(form.factors) != 1:
         return None
-    name = Name(linear.name)
-    if linear.factor == 1:
-        found: Expression = _plus(name, -linear.constant)
-        for sign, parameter in linear.parameters:
+    ((capture, factor),) = form.factors.items()
+    name = Name(capture)
+    if factor == 1:
+        found: Expression = plus(name, -form.constant)
+        for sign, parameter in form.parameters:
             found = Arithmetic("-" if sign > 0 else "+", found, parameter)
-        return Undone(linear.name, found)
-    if linear.parameters:
+        return Undone(capture, found)
+    if form.parameters:
         return None
-    if linear.factor == -1:
-        return Undone(linear.name, Arithmetic("-", Const(linear.constant), name))
-    if linear.factor < 2 or linear.constant < 0:
+    if factor == -1:
+        return Undone(capture, Arithmetic("-", Const(form.constant), name))
+    if factor < 2 or form.constant < 0:
         return None
-    inside = name if linear.constant < linear.factor else _plus(name, -linear.constant)
-    parity = Comparison((Arithmetic("%", name, Const(linear.factor)), Const(linear.constant % linear.factor)), ("==",))
-    return Undone(linear.name, Arithmetic("//", inside, Const(linear.factor)), parity)
+    parity = Comparison((Arithmetic("%", name, Const(factor)), Const(form.constant % factor)), ("==",))
+    return Undone(capture, plus(Arithmetic("//", name, Const(factor)), -(form.constant // factor)), parity)
+
+
+def undo_two(expression: Expression, below: Mapping[str, int]) -> list[Undone] | None:
+    """An expression in two captures, backwards, the value by the name of the first; None where it does not tell them.
+
+    `below` are numbers that captures do not reach.
+
+    >>> i, j = Name("i"), Name("j")
+    >>> for undone in undo_two(plus(Arithmetic("+", Arithmetic("*", Const(3), i), j), 1), {"j": 2}):
+    ...     print(undone.name, "=", undone.expression, "if", undone.condition)
+    i = (i - 1) // 3 if (i - 1) % 3 < 2
+    j = (i - 1) % 3 if None
+    """
+    form, low = linear(expression), small(expression)
+    if form is None or form.parameters or low is None or low not in below:
+        return None
+    high, factor = next((name, factor) for name, factor in form.factors.items() if name != low)
+    if below[low] > factor:
+        return None
+    whole = plus(Name(next(names(expression)).name), -form.constant)
+    rest = Arithmetic("%", whole, Const(factor))
+    condition = Comparison((rest, Const(below[low])), ("<",)) if below[low] < factor else None
+    return [Undone(high, Arithmetic("//", whole, Const(factor)), condition), Undone(low, rest)]
+
+
+def small(expression: Expression) -> str | None:
+    """The capture that counts one by one, where an expression puts two together, as ``j`` in ``{3 * i + j}``."""
+    form = linear(expression)
+    if form is None or len(form.factors) != 2:
+        return None
+    (low, one), (_, factor) = sorted(form.factors.items(), key=lambda item: item[1])
+    return low if one == 1 and factor > 1 else None
 
 
 def _divided(expression: Expression, known: Mapping[str, tuple[int, int]]) -> Undone | None:
@@ -83,11 +133,14 @@ def _divided(expression: Expression, known: Mapping[str, tuple[int, int]]) -> Un
     quotient = undo(_with_quotient(expression, name, divisor))
     if quotient is None or quotient.condition is not None:
         return None
-    return Undone(name, _plus(Arithmetic("*", Const(divisor), quotient.expression), remainder))
+    form = linear(quotient.expression)
+    if form is None or form.parameters or form.factors != {name: 1}:
+        return Undone(name, plus(Arithmetic("*", Const(divisor), quotient.expression), remainder))
+    return Undone(name, plus(Arithmetic("*", Const(divisor), Name(name)), divisor * form.constant + remainder))
 
 
 def _quotients(expression: Expression) -> Iterable[Any]:
-    return (e for e in walk(expression) if _divides(e) and isinstance(e, Arithmetic) and e.operator == "//")
+    return (e for e in walk(expression) if divides(e) and isinstance(e, Arithmetic) and e.operator == "//")
 
 
 def divisors(expression: Expression) -> Iterable[tuple[str, int]]:
@@ -105,106 +158,83 @@ def _with_quotient(expression: Expression, name: str, divisor: int) -> Expressio
     return expression
 
 
-def remainders(conditions: Iterable[Expression]) -> dict[str, tuple[int, int]]:
-    """The remainders that conditions give of captures: of ``s % 2 == 1`` comes ``{"s": (2, 1)}``."""
-    found: dict[str, tuple[int, int]] = {}
-    for condition in conditions:
-        if isinstance(condition, Boolean) and condition.operator == "and":
-            found |= remainders((condition.left, condition.right))
-        match condition:
-            case Comparison(
-                operands=(Arithmetic(operator="%") as rest, Const(value=int() as value)), operators=("==",)
-            ):
-                if _divides(rest) and isinstance(rest.left, Name) and isinstance(rest.right, Const):
-                    found[rest.left.name] = (rest.right.value, value)
-    return found
+class Parted(NamedTuple):
+    """An index that is parted: ``(name + shift) // divisor`` and ``(name + shift) % divisor``."""
+
+    name: str
+    shift: int
+    divisor: int
 
 
-def quotient_and_remainder(expressions: list[Expression]) -> tuple[str, int] | None:
-    """The capture and the divisor, where two expressions are ``i // n`` and ``i % n``, in whatever order."""
-    found = {e.operator: (e.left.name, e.right.value) for e in expressions if _divides(e)}  # type: ignore[attr-defined]
-    if len(expressions) != 2 or set(found) != {"//", "%"} or found["//"] != found["%"]:
-        return None
-    return found["//"]
+def parted(expressions: Iterable[Expression]) -> Parted | None:
+    """How two expressions, the quotient and the remainder of one capture, part it; None where they are none.
+
+    >>> i, three = Name("i"), Const(3)
+    >>> parted([Arithmetic("//", i, three), Arithmetic("%", i, three)])
+    Parted(name='i', shift=0, divisor=3)
+    """
+    found: dict[str, Parted] = {}
+    for one in expressions:
+        form = linear(one.left) if isinstance(one, Arithmetic) else None
+        if form is None or list(form.factors.values()) != [1] or form.parameters or not _by_integer(one):
+            return None
+        found[one.operator] = Parted(next(iter(form.factors)), form.constant, one.right.value)  # type: ignore[attr-defined]
+    return found["//"] if len(found) == 2 and len(set(found.values())) == 1 else None
 
 
-def _divides(expression: Expression) -> bool:
+def divides(expression: Expression) -> bool:
+    """Whether this is a capture divided by an integer, or what is left of that."""
+    return _by_integer(expression) and isinstance(expression, Arithmetic) and isinstance(expression.left, Name)
+
+
+def _by_integer(expression: Expression) -> bool:
     return (
         isinstance(expression, Arithmetic)
         and expression.operator in ("//", "%")
-        and isinstance(expression.left, Name)
         and isinstance(expression.right, Const)
         and type(expression.right.value) is int
         and expression.right.value > 0
     )
 
 
-def shifted(condition: Expression, name: str, by: Expression) -> Expression:
-    """A condition in which a capture is replaced by an expression; comparisons with integers are worked out.
-
-    >>> i = Name("i")
-    >>> print(shifted(Comparison((Const(8), i, Const(24)), ("<=", "<")), "i", Arithmetic("-", i, Const(16))))
-    24 <= i < 40
-    """
-    if isinstance(condition, Name):
-        return by if condition.name == name else condition
-    if isinstance(condition, Comparison):
-        offset = _linear(by)
-        simple = all(_is_integer(o) or (isinstance(o, Name) and o.name == name) for o in condition.operands)
-        if simple and offset and offset.factor == 1 and not offset.parameters and "in" not in condition.operators:
-            moved = [o if isinstance(o, Name) else Const(o.value - offset.constant) for o in condition.operands]  # type: ignore[attr-defined]
-            return Comparison(tuple(moved), condition.operators)
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(condition):
-        value = getattr(condition, field.name)
-        if isinstance(value, Expression):
-            changes[field.name] = shifted(value, name, by)
-        elif isinstance(value, tuple) and value and all(isinstance(item, Expression) for item in value):
-            changes[field.name] = tuple(shifted(item, name, by) for item in value)
-    return dataclasses.replace(condition, **changes) if changes else condition
-
-
-def _is_integer(expression: Expression) -> bool:
-    return isinstance(expression, Const) and type(expression.value) is int
-
-
-def _plus(expression: Expression, constant: int) -> Expression:
+def plus(expression: Expression, constant: int) -> Expression:
+    """The sum, as one writes it."""
     if constant == 0:
         return expression
     return Arithmetic("+" if constant > 0 else "-", expression, Const(abs(constant)))
 
 
-def _linear(expression: Expression) -> _Linear | None:
-    """The expression in linear form; None where it has none, or two captures."""
+def linear(expression: Expression) -> _Linear | None:
+    """The expression as a sum; None where it is none."""
     match expression:
         case Name(name=name):
-            return _Linear(name, 1, 0)
+            return _Linear({name: 1}, 0)
         case Const(value=int() as value) if type(value) is int:
-            return _Linear(None, 0, value)
+            return _Linear({}, value)
         case Parameter():
-            return _Linear(None, 0, 0, ((1, expression),))
+            return _Linear({}, 0, ((1, expression),))
         case Minus(operand=operand):
-            return _scaled(_linear(operand), -1)
+            return _scaled(linear(operand), -1)
         case Arithmetic(operator="*", left=left, right=right):
-            first, second = _linear(left), _linear(right)
+            first, second = linear(left), linear(right)
             for one, other in ((first, second), (second, first)):
-                if one and other and one.name is None and not one.parameters:
+                if one and other and not one.factors and not one.parameters:
                     return _scaled(other, one.constant)
             return None
         case Arithmetic(operator="+" | "-" as operator, left=left, right=right):
-            return _added(_linear(left), _scaled(_linear(right), 1 if operator == "+" else -1))
+            return _added(linear(left), _scaled(linear(right), 1 if operator == "+" else -1))
     return None
 
 
-def _scaled(linear: _Linear | None, by: int) -> _Linear | None:
-    if linear is None or (linear.parameters and abs(by) != 1):
+def _scaled(form: _Linear | None, by: int) -> _Linear | None:
+    if form is None or (form.parameters and abs(by) != 1):
         return None
-    signs = tuple((sign * by, parameter) for sign, parameter in linear.parameters)
-    return _Linear(linear.name, linear.factor * by, linear.constant * by, signs)
+    signs = tuple((sign * by, parameter) for sign, parameter in form.parameters)
+    return _Linear({name: factor * by for name, factor in form.factors.items()}, form.constant * by, signs)
 
 
 def _added(one: _Linear | None, other: _Linear | None) -> _Linear | None:
-    if one is None or other is None or (one.name and other.name and one.name != other.name):
+    if one is None or other is None:
         return None
-    constant, parameters = one.constant + other.constant, (*one.parameters, *other.parameters)
-    return _Linear(one.name or other.name, one.factor + other.factor, constant, parameters)
+    factors = {name: one.factors.get(name, 0) + other.factors.get(name, 0) for name in {**one.factors, **other.factors}}
+    return _Linear(factors, one.constant + other.constant, (*one.parameters, *other.parameters))

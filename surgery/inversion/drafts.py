@@ -42,8 +42,10 @@ class Draft:
     @property
     def left(self) -> str:
         """The left side, as it is written."""
-        form = str(self.mirrored.left)
-        return plain_parameters(f"optional {form}" if self.optional and form != "**" else form)
+        # `**`, whatever it leaves out, always selects something
+        everything = str(self.mirrored.paths[0]) == "**"
+        optional = "optional " if self.optional and not everything else ""
+        return plain_parameters(f"{optional}{self.mirrored.left}")
 
     @property
     def right(self) -> str:

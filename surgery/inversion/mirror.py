@@ -10,7 +10,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from surgery.inversion.arithmetic import Undone, quotient_and_remainder, remainders, shifted, undo
+from surgery.inversion.arithmetic import Known, Parted, Undone, parted, plus, small, undo, undo_two
+from surgery.inversion.conditions import known as known_by
+from surgery.inversion.conditions import says_only_remainders, shifted, told
 from surgery.lang.expression import Arithmetic, Boolean, Comparison, Const, Expression, Name, names
 from surgery.lang.path import Capture, Deep, Group, Part, Path, Segment, Star
 from surgery.lang.rule import Join, KeyTarget, Rule
@@ -65,10 +67,10 @@ class Mirrored:
         return dataclasses.replace(self, condition=both or condition or self.condition, excepts=left_out)
 
 
-def mirrored(rule: Rule, known: Mapping[str, tuple[int, int]] | None = None) -> Mirrored:
+def mirrored(rule: Rule, known: Known | None = None) -> Mirrored:
     """A key rule in the mirror.
 
-    `known` are remainders that captures are known to have, as by the keys at hand: name -> (divisor, remainder).
+    `known` is what the keys at hand tell of captures.
 
     Raises:
         OneWay: a part of the left side does not stand on the right, so that nothing gives it back.
@@ -91,7 +93,7 @@ def mirrored(rule: Rule, known: Mapping[str, tuple[int, int]] | None = None) -> 
     computes = bool(rule.right.operations)
     _check_kept(left, rule.right.templates, computes)
     guards = [] if len(left) > 1 else list(_guards(rule.left))
-    glass = _Glass.of(left, rule.right.templates, {**(known or {}), **remainders(guards)})
+    glass = _Glass.of(left, rule.right.templates, (known or Known()) | known_by(guards))
     paths = tuple(glass.path(template) for template in rule.right.templates)
     templates = tuple(map(glass.template, left))
     conditions = [undone.condition for undone in glass.undone.values() if undone.condition]
@@ -104,7 +106,7 @@ def mirrored(rule: Rule, known: Mapping[str, tuple[int, int]] | None = None) -> 
     else:
         conditions += [c for guard in guards if (c := glass.guard(guard, computes)) is not None]
     condition = None
-    for one in conditions:
+    for one in dict.fromkeys(conditions):
         condition = Boolean("and", condition, one) if condition else one
     return Mirrored(paths, templates, isinstance(rule.left, Join), in_place, condition, excepts)
 
@@ -205,14 +207,14 @@ class _Glass:
     captures: Mapping[str, Capture]
     mapped: Mapping[str, Mapped]
     undone: dict[str, Undone]
-    remainders: dict[tuple[str, str], str]
+    remainders: dict[Expression, str]
     extra: list[Expression]
     used: set[str]
     groups: bool
-    known: Mapping[str, tuple[int, int]]
+    known: Known
 
     @classmethod
-    def of(cls, left: list[Path], templates: tuple[Template, ...], known: Mapping[str, tuple[int, int]]) -> _Glass:
+    def of(cls, left: list[Path], templates: tuple[Template, ...], known: Known) -> _Glass:
         parts = [part for template in templates for part in template.parts()]
         captures = {c.name: c for path in reversed(left) for c in reversed(list(path.captures()))}
         glass = cls(
@@ -236,23 +238,29 @@ class _Glass:
         if all(isinstance(hole.expression, Name) for hole in holes):
             return
         distinct = list(dict.fromkeys(hole.expression for hole in holes))
-        divided = quotient_and_remainder(distinct)
+        divided = parted(distinct) if len(distinct) == 2 else None
         if divided is not None:
-            self._divide(*divided)
+            self._join(divided, next(e for e in distinct if isinstance(e, Arithmetic) and e.operator == "%"))
             return
         if len(distinct) > 1:
             listed = " and ".join(f"`{{{expression}}}`" for expression in distinct)
             raise OneWay(f"{listed} are made of one capture, which takes more than one rule backwards", holes[0].at)
-        undone = undo(distinct[0], self.known)
-        if undone is None:
-            raise OneWay(f"`{{{distinct[0]}}}` does not say what `{{{name}}}` was", holes[0].at)
-        self.undone[name] = undone
+        (expression,) = distinct
+        one = undo(expression, self.known.remainders)
+        found = undo_two(expression, self.known.below) if one is None else [one]
+        if found is None:
+            low = small(expression)
+            unless = f", unless a condition bounds `{low}`" if low else ""
+            raise OneWay(f"`{{{expression}}}` does not say what `{{{name}}}` was{unless}", holes[0].at)
+        self.undone |= {undone.name: undone for undone in found if undone.name == name}
 
-    def _divide(self, name: str, by: int) -> None:
+    def _join(self, by: Parted, remainder: Expression) -> None:
+        """Put a capture together again that is parted."""
         other = next(letter for letter in "jklmnrst" if letter not in self.captures)
-        self.remainders[name, "%"] = other
-        whole = Arithmetic("+", Arithmetic("*", Const(by), Name(name)), Name(other))
-        self.undone[name] = Undone(name, whole, Comparison((Name(other), Const(by)), ("<",)))
+        self.remainders[remainder] = other
+        whole = Arithmetic("+", Arithmetic("*", Const(by.divisor), Name(by.name)), Name(other))
+        condition = Comparison((Name(other), Const(by.divisor)), ("<",))
+        self.undone[by.name] = Undone(by.name, plus(whole, -by.shift), condition)
 
     def path(self, template: Template) -> Path:
         """A template as what selects its keys."""
@@ -266,10 +274,7 @@ class _Glass:
                 # an index that is on the right only counts from 0
                 return dataclasses.replace(self.captures[name]) if name in self.captures else Capture(name, "int")
             case Hole(expression=expression):
-                name = next(iter(names(expression))).name
-                if isinstance(expression, Arithmetic) and (name, expression.operator) in self.remainders:
-                    return Capture(self.remainders[name, expression.operator], "int")
-                return Capture(name, "int")
+                return Capture(self.remainders.get(expression) or next(names(expression)).name, "int")
         return part
 
     def template(self, path: Path) -> Template:
@@ -291,23 +296,22 @@ class _Glass:
 
     def guard(self, condition: Expression, computes: bool) -> Expression | None:
         """The condition of a rule as one of the mirrored rule; None where it asks what is no more."""
-        for name in dict.fromkeys(n.name for n in names(condition)):
+        found = list(dict.fromkeys(n.name for n in names(condition)))
+        for name in found:
             if name in self.captures:
                 if name not in self.used or name in self.mapped:
                     return None
-                if name in self.undone:
-                    if name in self.known and not any(True for _ in _others(condition, name)):
-                        return None  # what it says, the mirrored key says by itself
-                    condition = shifted(condition, name, self.undone[name].expression)
+                if name in self.undone and name in self.known.remainders and says_only_remainders(condition, name):
+                    return None  # what it says, the mirrored key says by itself
             elif name in ("key", "kind") or (computes and name in ("ndim", "shape", "dtype", "floating", "numel")):
                 return None
-        return condition
+        for remainder, other in self.remainders.items():
+            condition = shifted(condition, remainder, Name(other))
+        # of two captures in one number, the one whose name that number has comes first
+        for undone in sorted((self.undone[n] for n in found if n in self.undone), key=_is_of_another):
+            condition = shifted(condition, Name(undone.name), undone.expression)
+        return told(condition)
 
 
-def _others(condition: Expression, name: str) -> Iterator[Expression]:
-    """The parts of a condition that say more than the remainder of a capture."""
-    if isinstance(condition, Boolean) and condition.operator == "and":
-        yield from _others(condition.left, name)
-        yield from _others(condition.right, name)
-    elif name not in remainders((condition,)):
-        yield condition
+def _is_of_another(undone: Undone) -> bool:
+    return undone.name not in {name.name for name in names(undone.expression)}

@@ -16,7 +16,7 @@ from surgery.inversion.text import plain_parameters
 from surgery.tensors.subject import Subject
 from surgery.wording import listed
 
-__all__ = ["lost_tensors", "other_pieces", "tying"]
+__all__ = ["dropping", "lost_tensors", "other_pieces", "tying"]
 
 
 def other_pieces(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Diagnostic]:
@@ -29,12 +29,16 @@ def other_pieces(stage: Stage, values: Mapping[str, Any]) -> Iterator[Piece | Di
         return
     new = [key for key in stage.after.entries if key not in came]
     if new:
-        drop = " | ".join(plain_parameters(str(path)) for path in covering(new, list(came)))
-        yield Piece("filter", {"drop": drop})
+        yield dropping(new, list(came))
     if any(key != old for key, old in came.items()):
         yield from _renamed(stage, came, values)
     if gone:
         yield Piece("copy", rules_value(list(_copied(stage, came, gone, there))))
+
+
+def dropping(keys: Sequence[str], others: Sequence[str]) -> Piece:
+    """A `filter` that drops some keys, and leaves the others."""
+    return Piece("filter", {"drop": " | ".join(plain_parameters(str(path)) for path in covering(keys, others))})
 
 
 def _copied(

@@ -107,7 +107,7 @@ def _rules(proof: _Proof, one: PlacedStep, rules: Sequence[Rule], rest: object, 
     if rest not in ("error", "drop"):
         under = [path for draft in drafts if (path := _untouched(proof, rules, draft)) is not None]
         if under:
-            proof.grant(f"no other keys than those of this step lie under {listed(under)}", one.span)
+            proof.grant(f"no other keys than those of this step lie under {listed(under, 3)}", one.span)
     written_lines = []
     for draft in drafts:
         rule = rules[draft.number]

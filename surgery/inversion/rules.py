@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surgery.diagnostics import Diagnostic, Span, SurgeryError
-from surgery.inversion.arithmetic import divisors
+from surgery.inversion.arithmetic import Known, divisors, small
 from surgery.inversion.comments import comments_of
 from surgery.inversion.computed import computing_drafts
 from surgery.inversion.drafts import Draft
@@ -104,7 +104,7 @@ def _drafts(rules: _Rules, number: int) -> Iterator[Draft | Diagnostic]:
     bound = rules.bound[number]
     moves = not bound.right.operations
     try:
-        mirror = mirrored(rule, _remainders(bound, rules.keys_of(number)))
+        mirror = mirrored(rule, _known(bound, rules.keys_of(number)))
     except OneWay as error:
         single = moves and not bound.right.listed and all(want.back for want in map(rules.wanted.__getitem__, made))
         if single and made:
@@ -121,17 +121,22 @@ def _drafts(rules: _Rules, number: int) -> Iterator[Draft | Diagnostic]:
         yield from computing_drafts(number, rule, bound, mirror, made)
 
 
-def _remainders(rule: Rule, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """The remainders of captures which the right side divides, where they are one for all keys that the rule took."""
-    found: dict[str, tuple[int, int]] = {}
-    holes = (part for template in rule.right.templates for part in template.parts() if isinstance(part, Hole))
-    for name, divisor in {pair for hole in holes for pair in divisors(hole.expression)}:
-        patterns = [Pattern(path) for selector in selectors_of(rule) for path in included_paths(selector)]
-        matches = (pattern.match(key.split(".")) for key in keys for pattern in patterns)
-        rests = {int(m.captures[name]) % divisor for m in matches if m is not None and name in m.captures}
+def _known(rule: Rule, keys: Sequence[str]) -> Known:
+    """What the keys that a rule took tell of the captures that its right side divides, or puts together."""
+    expressions = [p.expression for t in rule.right.templates for p in t.parts() if isinstance(p, Hole)]
+    divided = {pair for expression in expressions for pair in divisors(expression)}
+    counting = {name for name in map(small, expressions) if name is not None}
+    if not divided and not counting:
+        return Known()
+    patterns = [Pattern(path) for selector in selectors_of(rule) for path in included_paths(selector)]
+    matches = [match for key in keys for p in patterns if (match := p.match(key.split("."))) is not None]
+    values = {name: {int(m.captures[name]) for m in matches} for name in {*(name for name, _ in divided), *counting}}
+    remainders = {}
+    for name, divisor in divided:
+        rests = {value % divisor for value in values[name]}
         if len(rests) == 1:
-            found[name] = (divisor, rests.pop())
-    return found
+            remainders[name] = (divisor, rests.pop())
+    return Known(remainders, {name: max(values[name]) + 1 for name in counting if values[name]})
 
 
 def _unwritable(stage: Stage, error: SurgeryError) -> Diagnostic:

@@ -10,7 +10,7 @@ from surgery.diagnostics import Diagnostic, SurgeryError
 from surgery.fields import Declared, Reader
 from surgery.inversion.casts import cast_pieces
 from surgery.inversion.identity import name_of, reduced
-from surgery.inversion.others import other_pieces, tying
+from surgery.inversion.others import dropping, other_pieces, tying
 from surgery.inversion.pieces import Piece
 from surgery.inversion.rules import rule_pieces
 from surgery.inversion.stages import Stage
@@ -41,8 +41,8 @@ def stage_inverse(stage: Stage, values: Mapping[str, Any]) -> tuple[list[Piece],
         return [], said
     try:
         restored = _applied(pieces, stage, values)
-        pieces += (ties := list(tying(stage.before, restored)))
-        if ties:
+        pieces += (more := list(_finishing(stage, restored)))
+        if more:
             restored = _applied(pieces, stage, values)
     except SurgeryError as error:
         notes = tuple(f"the inverse step: {d.message}" for d in error.diagnostics[:3])
@@ -89,6 +89,13 @@ def _applied(pieces: Sequence[Piece], stage: Stage, values: Mapping[str, Any]) -
     # a checkpoint says nothing of parameters and buffers, and has no modules
     entries = {key: dataclasses.replace(entry, kind=None) for key, entry in stage.after.entries.items()}
     return apply_steps(placed, Subject(entries), Context())
+
+
+def _finishing(stage: Stage, restored: Subject) -> Iterator[Piece]:
+    """What is left to do: parts that a step filled up, as ``concat(missing='zeros')`` does, go; ties come back."""
+    if more := [key for key in restored.entries if key not in stage.before.entries]:
+        yield dropping(more, list(stage.before.entries))
+    yield from tying(stage.before, restored)
 
 
 def _difference(stage: Stage, restored: Subject) -> str | None:

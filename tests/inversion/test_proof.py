@@ -15,6 +15,10 @@ PROVED = {
         ["b -> a", "d.{i}.(x|y) -> c.{i}.(q|k)"],
     ),
     "adding a prefix": ("** -> model.**", ["model.** -> **"]),
+    "two in one": (
+        {"rest": "error", "rules": "s.{i:int}.{j:int} if j < 2 -> f.{2 * i + j}"},
+        ["f.{i:int} -> s.{i // 2}.{i % 2}"],
+    ),
     "swap": ("a -> b, b -> a", ["b -> a", "a -> b"]),
     "in place": ({"rest": "error", "rules": "a -> a, b.c -> x"}, ["a -> a", "x -> b.c"]),
     "special before general": (
@@ -44,6 +48,7 @@ ASKED = {
     "a `**` in the midst": ("**.gamma -> **.weight", "more than one way"),
     "alternatives that begin alike": ("x.(0|1) -> y.(a|a.b)", "more than one way"),
     "a star that goes": ("*.w -> w", "does not stand on the right side"),
+    "two in one": ("s.{i:int}.{j:int} -> f.{3 * i + j}", "unless a condition bounds `j`"),
     "a union": ("a | b -> c", "branches of a union"),
 }
 

@@ -20,6 +20,18 @@ MIRRORED = {
     "divided": ("f.{i:int} -> s.{i // 2}.{i % 2}", {f"f.{i}": (2,) for i in range(5)},
                 ["s.{i:int}.{j:int} if j < 2 -> f.{2 * i + j}"]),
     "always odd": ("f.{i:int} -> s.{i // 2}", {f"f.{i}": (2,) for i in (1, 3, 5)}, ["s.{i:int} -> f.{2 * i + 1}"]),
+    "far from the start": ("layer.{i:int} -> f.{2 * i + 4}", LAYERS, ["f.{i:int} if i % 2 == 0 -> layer.{i // 2 - 2}"]),
+    "two in one": ("s.{i:int}.{j:int} -> f.{3 * i + j + 1}", {f"s.{i}.{j}": (2,) for i in (0, 1) for j in (0, 1)},
+                   ["f.{i:int} if (i - 1) % 3 < 2 -> s.{(i - 1) // 3}.{(i - 1) % 3}"]),
+    "as many as there is room for": (
+        "s.{i:int}.{j:int} -> f.{2 * i + j}", {f"s.{i}.{j}": (2,) for i in (0, 1) for j in (0, 1)},
+        ["f.{i:int} -> s.{i // 2}.{i % 2}"]),
+    "two parts of one": ("f.{n:int} -> s.{(n - 1) // 3}.{(n - 1) % 3}", {f"f.{n}": (2,) for n in (1, 2, 4)},
+                         ["s.{n:int}.{j:int} if j < 3 -> f.{3 * n + j + 1}"]),
+    "some parts of one": ("f.{n:int} if n % 3 < 2 -> s.{n // 3}.{n % 3}", {f"f.{n}": (2,) for n in (0, 1, 3)},
+                          ["s.{n:int}.{j:int} if j < 3 and j < 2 -> f.{3 * n + j}"]),
+    "not negative": ("a.{i:int} if i < 1 -> b.{i}, a.{i:int} if i >= 1 -> c.{i - 1}", {"a.0": (2,), "a.1": (2,)},
+                     ["b.{i:int} if i < 1 -> a.{i}", "c.{i:int} -> a.{i + 1}"]),
     "alternatives": ("layer.{i}.(q|k|v) -> l.{i}.(query|key|value)", LAYERS,
                      ["l.{i}.(query|key|value) -> layer.{i}.(q|k|v)"]),
     "named": ("layer.{i}.{p:q|k|v} -> l.{p:query|key|value}.{i}", LAYERS,
@@ -115,6 +127,13 @@ def test_a_rule_that_would_take_too_much_is_narrowed(name, state, there_and_back
     found = lines(inverse)
     rules = found[1:] if len(found) > 1 else [found[0].removeprefix('- rename: "').removesuffix('"')]
     assert [" ".join(rule.split()) for rule in rules] == [" ".join(rule.split()) for rule in wanted]
+
+
+def test_what_was_filled_up_goes_again(state, there_and_back, lines) -> None:
+    """An attention without a bias for its keys, made into one with it."""
+    tensors = state({f"{i}.{name}": (2,) for i in range(2) for name in "qv"} | {"0.w": (2, 2)})
+    inverse = there_and_back([{"convert": "{i}.(q|k|v) -> {i}.qkv via concat(missing='zeros')"}], tensors)
+    assert lines(inverse) == ['- convert: "{i}.qkv -> {i}.(q|k|v) via chunk"', '- filter: {drop: "*.k"}']
 
 
 def test_what_was_narrowed_is_said(state) -> None:
