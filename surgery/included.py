@@ -74,7 +74,8 @@ class _Checker:
 def _noted(found: Iterable[Diagnostic], named: Named) -> Iterator[Diagnostic]:
     note = f"`{named}` is brought in at {named.span}"
     for diagnostic in found:
-        yield dataclasses.replace(diagnostic, notes=(*diagnostic.notes, note))
+        notes = diagnostic.notes if diagnostic.span == named.span else (*diagnostic.notes, note)
+        yield dataclasses.replace(diagnostic, notes=notes)
 
 
 def _bringing(value: Any) -> Iterator[RecipeSource | Use]:

@@ -226,5 +226,5 @@ def test_tests_of_a_recipe_that_brings_in_others(write):
 def test_a_check_tells_of_a_broken_recipe_once_and_who_brings_it_in(write):
     write(main="steps: [{use: broken.yaml}, {use: broken.yaml}]", broken="steps: [{renam: x}]")
     (found,) = check_included(surgery.load("main.yaml"))
-    assert found.code == "unknown-word"
+    assert found.code == "unknown-step"
     assert found.notes[-1] == "`broken.yaml` is brought in at main.yaml:1:16"
