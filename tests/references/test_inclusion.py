@@ -227,4 +227,4 @@ def test_a_check_tells_of_a_broken_recipe_once_and_who_brings_it_in(write):
     write(main="steps: [{use: broken.yaml}, {use: broken.yaml}]", broken="steps: [{renam: x}]")
     (found,) = check_included(surgery.load("main.yaml"))
     assert found.code == "unknown-step"
-    assert found.notes[-1] == "`broken.yaml` is brought in at main.yaml:1:16"
+    assert found.notes[-1] == "`broken.yaml` is brought in at main.yaml:1:15"
