@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from surgery.document import Node, texts
+from surgery.diagnostics import Span
+from surgery.document import MapNode, Node, texts
 
 __all__ = ["shortened", "shortened_text"]
 
@@ -38,7 +39,7 @@ def shortened(value: Any) -> Any:
 
 
 def shortened_text(text: str, document: Node) -> str:
-    """The text of a recipe without what a record leaves out of its values.
+    """The text of a recipe without what a record leaves out of its values, and without its tests, if these stand last.
 
     Args:
         text: what `document` was read from.
@@ -50,9 +51,22 @@ def shortened_text(text: str, document: Node) -> str:
         for begin, end in _left_out(scalar.text.value):
             (first, left), (last, right) = scalar.text.locate(begin), scalar.text.locate(end)
             cuts.add((starts[first] + left, starts[last] + right))
+    tests = _tests(document)
+    if tests is not None:
+        end = starts[tests.line - 1]
+        text, cuts = text[:end], {(start, stop) for start, stop in cuts if stop <= end}
     for start, stop in sorted(cuts, reverse=True):
         text = text[:start] + text[stop:]
     return text
+
+
+def _tests(document: Node) -> Span | None:
+    """Where the tests begin, if they are the last word of a mapping without braces: nothing refers to what is in them."""
+    if not isinstance(document, MapNode) or len(document.pairs) < 2:
+        return None
+    in_braces = document.span.excerpt[document.span.column - 1 :].startswith("{")
+    key, _ = document.pairs[-1]
+    return key.span if key.value == "tests" and not in_braces else None
 
 
 def _left_out(value: str) -> list[tuple[int, int]]:

@@ -85,3 +85,18 @@ def test_a_text(end, mark):
 def test_the_same_node_twice_is_shortened_once():
     text = "a: &x /one/two\nb: *x\n"
     assert shortened_text(text, parse_document(text, "recipe.yaml")) == "a: &x two\nb: *x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("a: /x/y\ntests:\n  - {name: b, files: {/z: 1}}\n# end\n", "a: y\n"),
+        ("\ufeffa: 1\r\ntests: []\r\n", "\ufeffa: 1\r\n"),
+        ("tests: &x []\nb: *x\n", "tests: &x []\nb: *x\n"),
+        ("{a: 1,\ntests: []}\n", "{a: 1,\ntests: []}\n"),
+        ("tests: []\n", "tests: []\n"),
+        ("a: {tests: []}\n", "a: {tests: []}\n"),
+    ],
+)
+def test_tests_at_the_end_are_left_out(text, short):
+    assert shortened_text(text, parse_document(text, "recipe.yaml")) == short
