@@ -9,7 +9,7 @@ from typing import TypeAlias
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
 from surgery.inversion.drafts import Draft
 from surgery.inversion.mirror import Mirrored
-from surgery.inversion.operations import Application, applications, inverse_anywhere, together, why_none, written
+from surgery.inversion.operations import Application, applications, together, why_none, written
 from surgery.inversion.telling import told_apart
 from surgery.lang.expression import names
 from surgery.lang.rule import Rule
@@ -71,7 +71,7 @@ class _Rule:
 
     def via_anywhere(self) -> str | None:
         """The inverses as text, whatever the shapes; None where they depend on them."""
-        inverses = [inverse_anywhere(op) for op, _ in self.pipeline.operations]
+        inverses = [op.inverse_anywhere() for op, _ in self.pipeline.operations]
         if None in inverses:
             return None
         texts = [self._text(place, inverse, ()) for place, inverse in enumerate(inverses) if inverse is not None]

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from surgery.lang.expression import Call, Expression, Name
 from surgery.ops.base import Op, OpError
 from surgery.ops.chunk import Chunk
-from surgery.ops.concat import Concat
-from surgery.ops.patterns import check
-from surgery.ops.permute import Permute, Transpose
-from surgery.ops.rearrange import Rearrange
 from surgery.ops.reshape import Flatten, Reshape, Squeeze, Unsqueeze
-from surgery.ops.select import Flip
 from surgery.ops.split import Split
-from surgery.ops.stack import Stack, Unstack
 from surgery.tensors.expr import Computed, TensorExpr
 from surgery.tensors.spec import Spec
 
-__all__ = ["VIEWS", "Application", "applications", "inverse_anywhere", "together", "why_none", "written"]
+__all__ = ["VIEWS", "Application", "applications", "together", "why_none", "written"]
 
 #: operations whose result follows from its shape
 VIEWS = (Reshape, Flatten, Squeeze, Unsqueeze)
@@ -61,54 +55,6 @@ def applications(expr: TensorExpr, length: int) -> Iterator[Application]:
         yield from applications(one, length - 1)
 
 
-def _permuted(op: Permute) -> Op | None:
-    if min(op.dims, default=0) < 0:
-        return None
-    return Permute(tuple(sorted(range(len(op.dims)), key=op.dims.__getitem__)))
-
-
-def _rearranged(op: Rearrange) -> Op | None:
-    """The pattern from right to left, where the sizes that are given tell all that it will need."""
-    _, right = check("rearrange", op.pattern, op.axes)
-    given, wanted = dict(op.axes), []
-    for group in right.composition:
-        if len(group) < 2 or isinstance(group, str):
-            continue
-        if not all(isinstance(axis, str) and axis.isidentifier() for axis in group):
-            return None
-        known = [(axis, given[axis]) for axis in group if axis in given]
-        if len(known) < len(group) - 1:
-            return None
-        wanted += known
-    left_text, right_text = (side.strip() for side in op.pattern.split("->"))
-    return Rearrange(f"{right_text} -> {left_text}", tuple(sorted(wanted, key=list(given.items()).index)))
-
-
-#: what undoes an operation whatever the shapes
-_ANYWHERE: dict[type[Op], Callable[[Any], Op | None]] = {
-    Chunk: lambda op: Concat(dim=op.dim),
-    Split: lambda op: Concat(dim=op.dim),
-    Stack: lambda op: Unstack(dim=op.dim),
-    Unstack: lambda op: Stack(dim=op.dim),
-    Transpose: lambda op: op,
-    Permute: _permuted,
-    Rearrange: _rearranged,
-    Squeeze: lambda op: Unsqueeze(op.dim),
-    Unsqueeze: lambda op: Squeeze(op.dim),
-    Flip: lambda op: op,
-}
-
-
-def inverse_anywhere(op: Op) -> Op | None:
-    """The operation that undoes `op` whatever the shapes; None where there is none, or where it depends on them.
-
-    >>> print(inverse_anywhere(Permute((2, 0, 1))), inverse_anywhere(Concat()))
-    permute(1, 2, 0) None
-    """
-    make = _ANYWHERE.get(type(op))
-    return make(op) if make else None
-
-
 def together(ops: Sequence[Op]) -> Op | None:
     """One operation in the place of several: shapes that differ in one size are one shape, with that size left open.
 
@@ -134,9 +80,10 @@ def written(inverse: Op, original: Op, call: Call | Name, outputs: Sequence[Spec
 
     >>> from surgery.lang import parse_expression
     >>> from surgery.text import Text
+    >>> from surgery.ops.rearrange import Rearrange
     >>> call = parse_expression(Text.plain('rearrange("(h two) e -> (two h) e", h=$heads, two=2)'))
     >>> op = Rearrange("(h two) e -> (two h) e", (("h", 4), ("two", 2)))
-    >>> print(written(_rearranged(op), op, call))
+    >>> print(written(op.inverse_anywhere(), op, call))
     rearrange("(two h) e -> (h two) e", h=$heads, two=2)
     """
     if inverse == original:

@@ -15,18 +15,16 @@ from surgery.inversion.comments import comments_of
 from surgery.inversion.drafts import Draft
 from surgery.inversion.languages import ambiguous, meet
 from surgery.inversion.mirror import Mirrored, OneWay, base_of, mirrored
-from surgery.inversion.operations import inverse_anywhere, why_none, written
+from surgery.inversion.operations import why_none, written
 from surgery.inversion.pieces import Line, Piece, rules_value
 from surgery.inversion.text import plain_parameters
 from surgery.inversion.unbound import Unbound, is_bound, unbound_pipeline
 from surgery.inversion.writing import beside, step_nodes
-from surgery.lang.bind import parameters
 from surgery.lang.expression import Name, names
 from surgery.lang.path import Capture, Deep, Group, Literal, ParameterText, Path, Star
 from surgery.lang.rule import Join, Rule
 from surgery.lang.template import Hole, Mapped
 from surgery.ops.base import Op
-from surgery.ops.permute import Permute
 from surgery.recipe import Recipe
 from surgery.steps.convert import Convert
 from surgery.steps.extract import Extract
@@ -157,15 +155,14 @@ def _operations(proof: _Proof, rule: Rule) -> str | None:
         return None
     steps = []
     for (op, span), call in zip(pipeline.operations, rule.right.operations, strict=True):
-        open_order = isinstance(op, Permute) and any(True for _ in parameters(call))
-        inverse = None if open_order else inverse_anywhere(op)
+        inverse = op.inverse_anywhere()
         text = written(inverse, op, call) if inverse is not None else ""
         if text and is_bound(text):
             steps.append(text)
-        elif type(op).inverse is Op.inverse:
+        elif inverse is None and type(op).inverse is Op.inverse:
             proof.refuse(why_none(op, call), span)
         else:
-            proof.ask(f"what undoes `{plain_parameters(str(call))}` depends on the shapes", span)
+            proof.ask(f"what undoes `{plain_parameters(str(call))}` depends on shapes and dtypes", span)
     if len(steps) < len(pipeline.operations):
         return None
     return " | ".join(reversed(steps))

@@ -134,6 +134,10 @@ class Op:
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op | None:
         """The operation that makes `inputs` of `outputs` again, bit for bit; None where there is none."""
+        return self.inverse_anywhere()
+
+    def inverse_anywhere(self) -> Op | None:
+        """The same whatever the inputs are; None where there is none, or it depends on them."""
         return None
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -55,7 +56,7 @@ class Transpose(Op):
     def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
         return same_rows(inputs, rows, self.a, self.b)
 
-    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
+    def inverse_anywhere(self) -> Op:
         return self
 
 
@@ -103,7 +104,14 @@ class Permute(Op):
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
         order = self._order(inputs[0])
-        return Permute(tuple(sorted(range(len(order)), key=order.__getitem__)))
+        return _back(order)
+
+    def inverse_anywhere(self) -> Op | None:
+        return _back(self.dims) if sorted(self.dims) == list(range(len(self.dims))) else None
+
+
+def _back(order: Sequence[int]) -> Permute:
+    return Permute(tuple(sorted(range(len(order)), key=order.__getitem__)))
 
 
 def _reordered(op: Op, stored: Stored, order: list[int]) -> tuple[Stored, ...] | None:

@@ -77,6 +77,22 @@ class Rearrange(Op):
             return None  # the size of an axis that is given is positive
         return Rearrange(backward(self.pattern, solved), tuple((axis, solved.sizes[axis]) for axis in joined))
 
+    def inverse_anywhere(self) -> Op | None:
+        """The pattern from right to left, where the sizes that are given tell all that it will need."""
+        _, right = check("rearrange", self.pattern, self.axes)
+        given, wanted = dict(self.axes), []
+        for group in right.composition:
+            if len(group) < 2 or isinstance(group, str):
+                continue
+            if not all(isinstance(axis, str) and axis.isidentifier() for axis in group):
+                return None
+            known = [(axis, given[axis]) for axis in group if axis in given]
+            if len(known) < len(group) - 1:
+                return None
+            wanted += known
+        left_text, right_text = (side.strip() for side in self.pattern.split("->"))
+        return Rearrange(f"{right_text} -> {left_text}", tuple(sorted(wanted, key=list(given.items()).index)))
+
 
 @OPS.register("repeat")
 @dataclass(frozen=True, slots=True)

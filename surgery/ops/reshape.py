@@ -133,7 +133,7 @@ class Squeeze(_View):
             raise OpError(f"`squeeze`: dimension {dim} of {shape} has size {spec.shape[dim]}, not 1", "dim")
         return (Spec((*spec.shape[:dim], *spec.shape[dim + 1 :]), spec.dtype),)
 
-    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
+    def inverse_anywhere(self) -> Op:
         return Unsqueeze(self.dim)
 
     def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
@@ -160,7 +160,7 @@ class Unsqueeze(_View):
         dim = dimension(self, self.dim, spec, new=True)
         return (Spec((*spec.shape[:dim], 1, *spec.shape[dim:]), spec.dtype),)
 
-    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
+    def inverse_anywhere(self) -> Op:
         return Squeeze(self.dim)
 
     def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:

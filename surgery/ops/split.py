@@ -67,7 +67,7 @@ class Split(Op):
     def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
         return same_rows(inputs, rows, self.dim)
 
-    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
+    def inverse_anywhere(self) -> Op:
         return Concat(dim=self.dim)
 
 

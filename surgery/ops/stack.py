@@ -65,7 +65,7 @@ class Stack(Op):
             return same_rows(inputs, rows)
         return tuple(None if number in rows else range(0) for number in range(len(inputs)))
 
-    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
+    def inverse_anywhere(self) -> Op:
         return Unstack(dim=self.dim)
 
 
@@ -112,5 +112,5 @@ class Unstack(Op):
     def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
         return same_rows(inputs, rows, self.dim)
 
-    def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
+    def inverse_anywhere(self) -> Op:
         return Stack(dim=self.dim)

@@ -111,9 +111,9 @@ def test_operations_that_are_undone_whatever_the_shapes(name, lines) -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("(q|k) -> a via concat", "what undoes `concat` depends on the shapes"),
-        ("a -> b via reshape(2, $n)", "what undoes `reshape(2, $n)` depends on the shapes"),
-        ("a -> b via permute($n, 1)", "what undoes `permute($n, 1)` depends on the shapes"),
+        ("(q|k) -> a via concat", "what undoes `concat` depends on shapes and dtypes"),
+        ("a -> b via reshape(2, $n)", "what undoes `reshape(2, $n)` depends on shapes and dtypes"),
+        ("a -> b via permute($n, 1)", "what undoes `permute($n, 1)` depends on shapes and dtypes"),
         ("a -> b via slice(0, $n)", "nothing undoes `slice(0, $n)` bit for bit"),
         ("(q|k).{e:int} -> a via stack", "the order in which this rule counts is another one backwards"),
         ("[a.{i}, b.{i}] -> c.{i} via concat", "which keys a join brings together, only a checkpoint can tell"),
