@@ -141,8 +141,8 @@ in [the language](language.md).
 def _sources() -> str:
     introduction = f"""\
 Where a recipe's tensors come from: `source: {{…}}`, each of `sources: {{a: {{…}}, b: {{…}}}}`, and `from:` of a
-[`load`](steps.md#load). A text alone is a checkpoint: `source: model.pth` is `source: {{checkpoint: model.pth}}`. Opening a
-source reads headers only.
+[`load`](steps.md#load). A text alone is a checkpoint: `source: model.pth` is `source: {{checkpoint: model.pth}}`.
+Opening a source reads headers only.
 
 {_links(SOURCES)}"""
     return _page("Sources", introduction, _registered(SOURCES, "source: "))
@@ -303,8 +303,8 @@ also [convert between implementations](../how-to/between-implementations.md)."""
 
 def _importers() -> str:
     introduction = """\
-What [`surgery import`](cli.md#import) reads, as `KIND:WHAT`. Files are JSON, YAML or Python; Python is read and never run, and
-`file.py#NAME` names one of its dicts or lists. A text that begins with a bracket is the rules themselves.
+What [`surgery import`](cli.md#import) reads, as `KIND:WHAT`. Files are JSON, YAML or Python; Python is read and never
+run, and `file.py#NAME` names one of its dicts or lists. A text that begins with a bracket is the rules themselves.
 [How to bring the rules you have](../how-to/bring-your-rules.md)."""
     sections = [
         f"## `{name}`\n\n{_prose(IMPORTERS[name].__doc__)}\n\n```sh\nsurgery import {IMPORTERS[name].example}\n```"

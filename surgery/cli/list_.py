@@ -87,9 +87,9 @@ _LISTS = {
 @click.command("list")
 @click.argument("what", metavar="[WHAT]", required=False, shell_complete=lambda *_: list(_LISTS))
 def command(what: str | None) -> None:
-    """List recipes, steps, operations, sources, importers, limits, permissions or codes; the first four if WHAT is left out.
+    """List recipes, steps, operations, sources, importers, limits, permissions or codes.
 
-    WHAT may also be where recipes lie: a directory, `pkg:NAME`, or a repository.
+    Without WHAT, the first four. WHAT may also be where recipes lie: a directory, `pkg:NAME`, or a repository.
 
     \b
     surgery list operations

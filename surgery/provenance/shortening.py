@@ -61,7 +61,7 @@ def shortened_text(text: str, document: Node) -> str:
 
 
 def _tests(document: Node) -> Span | None:
-    """Where the tests begin, if they are the last word of a mapping without braces: nothing refers to what is in them."""
+    """Where the tests begin, if they are the last word of a mapping without braces: nothing refers into them."""
     if not isinstance(document, MapNode) or len(document.pairs) < 2:
         return None
     in_braces = document.span.excerpt[document.span.column - 1 :].startswith("{")
