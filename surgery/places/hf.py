@@ -71,7 +71,11 @@ def _remote(place: Place) -> _Remote:
     if not owner or not name or (at and not revision) or ".." in path.split("/") or "@" in owner:
         raise fail("place", f"`{place}` names no file of a repository", place.span, (_EXPECTED,))
     # as in other tools, the slashes of a revision such as `refs/pr/1` are written `%2F`
-    return _Remote(f"{owner}/{name}", unquote(revision) or None, path.strip("/"))
+    revision = unquote(revision)
+    if revision.startswith("/") or ".." in revision or "\\" in revision:
+        # the name of no revision, though a path that leads out of the cache
+        raise fail("place", f"`{revision}` is no revision", place.span, (_EXPECTED,))
+    return _Remote(f"{owner}/{name}", revision or None, path.strip("/"))
 
 
 # with the network

@@ -24,4 +24,4 @@ def refuse_outside(path: Path, context: Context, span: Span | None) -> None:
     here, there = Path(os.path.realpath(context.directory)), Path(os.path.realpath(path))
     if not there.is_relative_to(here) or any(part.startswith(".") for part in there.relative_to(here).parts):
         note = "a recipe from elsewhere writes below the directory where it is run, or where its caller says: `-o PATH`"
-        raise fail("not-allowed", f"`{path}` is not below this directory", span, (note,))
+        raise fail("not-allowed", f"`{path}` is not below this directory, or hidden there", span, (note,))

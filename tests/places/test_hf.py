@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from urllib.parse import quote
 
 import pytest
 import safetensors.torch
@@ -262,6 +263,20 @@ def test_offline(hub):
     assert answers[:2] == [["a"], ["a"]]
     assert "`HF_HUB_OFFLINE` is set" in answers[2][1]
     assert hub.asked == []
+
+
+def test_a_revision_leads_out_of_no_cache(hub, tmp_path):
+    """A revision is a name, and becomes part of a path in the cache: of no directory of this machine."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "one").rename(tmp_path / "mine/model.safetensors")
+    hub(("hf://org/repo/unet", ["network"]))
+    answers = hub(
+        (f"hf://org/repo@{quote(str(tmp_path), safe='')}/mine", []),
+        (f"hf://org/repo@{quote('../' * 5, safe='')}mine/", []),
+        ("hf://org/repo@..%2Frefs/mine", ["network"]),
+        (f"hf:org/repo/mine/clean.yaml@{tmp_path}", ["network"]),
+    )
+    assert [code for code, *_ in answers] == ["place"] * 4
 
 
 def test_a_hub_that_is_not_there(hub):
