@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.limits import exceeded, limits
 from surgery.params.param import REQUIRED
 from surgery.permissions import may_include
 from surgery.recipe import Recipe
@@ -57,7 +58,10 @@ class _Checker:
                 continue
             yield from _misfits(bringing, inner)
             identity = inner.reference.identity
-            if identity in way:
+            if len(way) > limits().nesting:
+                message = "recipes bring in recipes that bring in recipes"
+                yield from exceeded("nesting", message, named.span).diagnostics
+            elif identity in way:
                 yield Diagnostic("recipe-cycle", "the recipe brings in itself", named.span)
             elif identity not in self._done:
                 self._done.add(identity)

@@ -92,6 +92,8 @@ class Inclusion:
         self._count += 1
         if self._count > limits().recipes:
             raise exceeded("recipes", "recipes bring in recipes, again and again", named.span)
+        if len(context.chain) > limits().nesting:
+            raise exceeded("nesting", "recipes bring in recipes that bring in recipes", named.span)
         if reference.identity not in self._read:
             found = self._found(reference, named, context)
             context.included[str(reference)] = found

@@ -228,3 +228,13 @@ def test_a_check_tells_of_a_broken_recipe_once_and_who_brings_it_in(write):
     (found,) = check_included(surgery.load("main.yaml"))
     assert found.code == "unknown-step"
     assert found.notes[-1] == "`broken.yaml` is brought in at main.yaml:1:15"
+
+
+def test_recipes_inside_each_other_without_end(write):
+    chain = {f"r{number}": f"steps: [use: r{number + 1}.yaml]" for number in range(200)}
+    write(main="source: model.pt\nsteps: [use: r0.yaml]", **chain, r200="steps: []")
+    recipe = surgery.load("main.yaml")
+    with pytest.raises(SurgeryError, match="--limit nesting") as caught:
+        recipe.plan()
+    assert {d.code for d in caught.value.diagnostics} == {"too-large"}
+    assert [d.code for d in check_included(recipe)] == ["too-large"]
