@@ -54,7 +54,7 @@ class Limits:
     recipes: int = _limit(1_000, "the recipes that a recipe brings in, and those that they do, all together")
     record: int = _size(16 * _MEGA, "what a file says of what made it")
     nodes: int = _limit(50_000, "the scalars, lists and mappings of a recipe, those that aliases repeat included")
-    nesting: int = _limit(100, "lists and mappings inside each other in a recipe, and recipes that bring in each other", most=150)
+    nesting: int = _limit(100, "lists, mappings, and recipes that bring in others, inside each other", most=150)
     aliases: int = _limit(100, "the aliases (`*name`) of a recipe")
     rule: int = _limit(100_000, "a rule or a selector", unit="characters")
     segments: int = _limit(1_000, "the segments of a key in a rule")
