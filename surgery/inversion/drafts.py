@@ -68,6 +68,6 @@ class Draft:
         mirrored = self.mirrored.narrowed(condition=condition, excepts=excepts)
         return dataclasses.replace(self, mirrored=mirrored)
 
-    def with_paths(self, paths: Sequence[Path]) -> Draft:
-        """The draft with other paths on the left."""
-        return dataclasses.replace(self, mirrored=dataclasses.replace(self.mirrored, paths=tuple(paths)))
+    def with_mirrored(self, **changes: Any) -> Draft:
+        """The draft with another left side, or other keys."""
+        return dataclasses.replace(self, mirrored=dataclasses.replace(self.mirrored, **changes))

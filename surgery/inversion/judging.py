@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from surgery.planning.assign import selectors_of
 from surgery.planning.keys import NewKeys
 from surgery.tensors.spec import Spec
 
-__all__ = ["Wanted", "idle_parts", "matches_of", "wrongly_taken"]
+__all__ = ["Trial", "Wanted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,64 @@ class Wanted:
     back: str | None
 
 
-def wrongly_taken(
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Rules that are tried on the keys of a checkpoint.
+
+    Attributes:
+        drafts: the rules.
+        wanted: what has to be done, key by key.
+        values: of the parameters.
+        wrong: the keys that the rules would not do the right thing with, each with the place of the rule that takes
+            it; None stands for keys that no rule takes, though one should.
+    """
+
+    drafts: list[Draft]
+    wanted: Mapping[str, Wanted]
+    values: Mapping[str, Any]
+    wrong: Mapping[str, int | None]
+
+    @classmethod
+    def of(cls, drafts: Iterable[Draft], wanted: Mapping[str, Wanted], values: Mapping[str, Any]) -> Trial:
+        """Try some rules.
+
+        Raises:
+            SurgeryError: a draft is no rule.
+        """
+        drafts = list(drafts)
+        return cls(drafts, wanted, values, _wrongly_taken(drafts, wanted, values))
+
+    def again(self, drafts: Iterable[Draft]) -> Trial:
+        """Try other rules on the same keys."""
+        return Trial.of(drafts, self.wanted, self.values)
+
+    def own(self, draft: Draft) -> list[str]:
+        """The keys that a rule should have."""
+        return [key for key, want in self.wanted.items() if want.owner == draft.number]
+
+    def foreign(self, place: int) -> list[str]:
+        """The keys that a rule takes and another one, or none, should have."""
+        number = self.drafts[place].number
+        return [key for key, taker in self.wrong.items() if taker == place and self.wanted[key].owner != number]
+
+    def matches(self, draft: Draft, keys: Sequence[str]) -> list[Match]:
+        """How the paths of a rule match some keys, conditions and exceptions aside."""
+        rule = draft.rule(self.values)
+        patterns = [Pattern(path) for selector in selectors_of(rule) for path in included_paths(selector)]
+        found = (next((m for p in patterns if (m := p.match(key.split("."))) is not None), None) for key in keys)
+        return [match for match in found if match is not None]
+
+    def trimmed(self) -> list[Draft]:
+        """The rules without those, and without the exceptions, for which earlier rules leave nothing."""
+        idle = _idle_parts(self.drafts, self.wanted, self.values)
+        return [
+            draft.with_mirrored(excepts=tuple(path for path in draft.mirrored.excepts if path not in paths))
+            for draft, (takes_none, paths) in zip(self.drafts, idle, strict=True)
+            if draft.optional or not takes_none
+        ]
+
+
+def _wrongly_taken(
     drafts: Sequence[Draft], wanted: Mapping[str, Wanted], values: Mapping[str, Any]
 ) -> dict[str, int | None]:
     """The keys that rules would not do the right thing with, each with the place of the draft that takes it.
@@ -77,18 +134,7 @@ def wrongly_taken(
     return wrong
 
 
-def matches_of(draft: Draft, keys: Sequence[str], values: Mapping[str, Any]) -> list[Match]:
-    """How the paths of a draft match some keys, conditions and exceptions aside."""
-    patterns = [Pattern(path) for selector in selectors_of(draft.rule(values)) for path in included_paths(selector)]
-    found = []
-    for key in keys:
-        match = next((m for pattern in patterns if (m := pattern.match(key.split("."))) is not None), None)
-        if match is not None:
-            found.append(match)
-    return found
-
-
-def idle_parts(
+def _idle_parts(
     drafts: Sequence[Draft], keys: Mapping[str, Wanted], values: Mapping[str, Any]
 ) -> list[tuple[bool, list[Path]]]:
     """For each draft whether it takes no key, and the exceptions that hold for no key which reaches it."""

@@ -99,24 +99,28 @@ def moving(pairs: Mapping[str, str], *, least: int = 0) -> list[tuple[Path, Path
     >>> [f"{left} -> {right}" for left, right in moving({"a.0.x.w": "b.0.y.w", "a.1.x.w": "b.1.y.w", "c": "d"})]
     ['a.{i}.x -> b.{i}.y', 'c -> d']
     """
-    found: dict[tuple[Path, Path], None] = {}
+    found: dict[tuple[Path, Path], dict[tuple[Path, Path], None]] = {}
     for old, new in pairs.items():
         left, right = old.split("."), new.split(".")
         while min(len(left), len(right)) > least and left[-1] == right[-1]:
             left.pop()
             right.pop()
-        found[_general(left, right)] = None
-    return sorted(found, key=lambda pair: -len(pair[0].segments))
+        rule = _rule(left, right, _shared(left, right))
+        found.setdefault(rule, {})[_rule(left, right, {})] = None
+    # an index that both sides have just once may be there by chance
+    rules = [rule if len(cases) > 1 else next(iter(cases)) for rule, cases in found.items()]
+    return sorted(rules, key=lambda rule: -len(rule[0].segments))
 
 
-def _general(left: list[str], right: list[str]) -> tuple[Path, Path]:
-    """What differs of two keys as a rule, the indices that stand on both sides as captures."""
-    if not left or not right:
-        return path_of((*left, Deep())), path_of((*right, Deep()))
+def _shared(left: list[str], right: list[str]) -> dict[str, Capture]:
+    """The indices that stand once on both sides, as captures."""
     names = iter("ijklmnrst")
-    captured: dict[str, Capture] = {}
-    for segment in left:
-        if segment.isdecimal() and segment in right and left.count(segment) == right.count(segment) == 1:
-            captured[segment] = Capture(next(names))
-    pair = [path_of(captured.get(segment, segment) for segment in side) for side in (left, right)]
-    return pair[0], pair[1]
+    once = (segment for segment in left if left.count(segment) == right.count(segment) == 1)
+    return {segment: Capture(next(names)) for segment in once if segment.isdecimal()}
+
+
+def _rule(left: list[str], right: list[str], captured: Mapping[str, Capture]) -> tuple[Path, Path]:
+    """Two leading parts of keys as a rule; where one is empty, it is everything that changes."""
+    rest = () if left and right else (Deep(),)
+    one, other = (path_of((*(captured.get(s, s) for s in side), *rest)) for side in (left, right))
+    return one, other

@@ -10,7 +10,8 @@ from surgery.inversion.identity import name_of
 from surgery.inversion.judging import Wanted
 from surgery.inversion.keys import covering, path_of
 from surgery.inversion.pieces import Line, Piece, rules_value
-from surgery.inversion.sharpen import explicit, sharpened
+from surgery.inversion.sharpen import sharpened
+from surgery.inversion.spelling import explicit
 from surgery.inversion.stages import Stage
 from surgery.inversion.text import plain_parameters
 from surgery.tensors.subject import Subject

@@ -15,7 +15,8 @@ from surgery.inversion.identity import name_of
 from surgery.inversion.judging import Wanted
 from surgery.inversion.mirror import OneWay, mirrored
 from surgery.inversion.pieces import Line, Piece, rules_value
-from surgery.inversion.sharpen import explicit, sharpened
+from surgery.inversion.sharpen import sharpened
+from surgery.inversion.spelling import explicit
 from surgery.inversion.stages import Stage
 from surgery.lang.pattern import Pattern
 from surgery.lang.rule import Rule

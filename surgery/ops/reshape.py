@@ -38,6 +38,9 @@ class _View(Op):
         return True
 
     def inverse(self, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...]) -> Op:
+        anywhere = self.inverse_anywhere()
+        if anywhere is not None:
+            return anywhere
         return Flatten() if len(inputs[0].shape) == 1 else Reshape(inputs[0].shape)
 
 

@@ -77,6 +77,7 @@ COMPUTED = {
     "a vector": ("w -> v via reshape(-1, 1, 1)", {"w": (3,)}, "v -> w via flatten"),
     "of several sizes": ("s.{i} -> t.{i} via flatten", {"s.0": (2, 1), "s.1": (5, 1)},
                          "t.{i} -> s.{i} via reshape(-1, 1)"),
+    "unsqueezed": ("w -> v via unsqueeze(-1) | squeeze(0)", {"w": (1, 3)}, "v -> w via unsqueeze(0) | squeeze(-1)"),
     "pattern": ('w -> v via rearrange("(h two) e -> (two h) e", two=2)', {"w": (6, 3)},
                 'v -> w via rearrange("(two h) e -> (h two) e", two=2)'),
     "sizes that are needed": ('w -> v via rearrange("a b c -> (a b) c")', {"w": (2, 3, 4)},
