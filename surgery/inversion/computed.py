@@ -11,9 +11,7 @@ from surgery.inversion.drafts import Draft
 from surgery.inversion.mirror import Mirrored
 from surgery.inversion.operations import Application, applications, together, why_none, written
 from surgery.inversion.telling import told_apart
-from surgery.lang.expression import names
 from surgery.lang.rule import Rule
-from surgery.lang.template import Hole
 from surgery.ops.base import Op
 from surgery.planning.pipeline import Pipeline, bind_pipeline
 from surgery.tensors.expr import TensorExpr
@@ -122,5 +120,4 @@ def computing_drafts(
 def _counts(mirror: Mirrored) -> bool:
     """Whether an index on the right side only leaves it to the operations how many results there are."""
     given = {capture.name for path in mirror.paths for capture in path.captures()}
-    holes = (part for template in mirror.templates for part in template.parts() if isinstance(part, Hole))
-    return any(name.name not in given for hole in holes for name in names(hole.expression))
+    return any(name not in given for template in mirror.templates for name in template.names())

@@ -7,27 +7,19 @@ mirrored rule takes just the keys that the rule made is not asked here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from surgery.inversion.arithmetic import Known, Parted, Undone, parted, plus, small, undo, undo_two
+from surgery.inversion.arithmetic import Known
 from surgery.inversion.conditions import known as known_by
-from surgery.inversion.conditions import says_only_remainders, shifted, told
-from surgery.lang.expression import Arithmetic, Boolean, Comparison, Const, Expression, Name, names
+from surgery.inversion.reflection import OneWay, Reflection
+from surgery.lang.expression import Boolean, Expression, Name
 from surgery.lang.path import Capture, Deep, Group, Part, Path, Segment, Star
 from surgery.lang.rule import Join, KeyTarget, Rule
 from surgery.lang.selector import Except, Guarded, Selector, Union
-from surgery.lang.template import Hole, Mapped, TargetPart, TargetSegment, Template
+from surgery.lang.template import Hole, Mapped, TargetPart, Template
 
-__all__ = ["Mirrored", "OneWay", "base_of", "mirrored"]
-
-
-class OneWay(ValueError):
-    """A rule whose result does not say what it was made of. `at` are the characters to blame."""
-
-    def __init__(self, message: str, at: tuple[int, int] | None = None) -> None:
-        super().__init__(message)
-        self.at = at
+__all__ = ["Mirrored", "base_of", "mirrored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +85,17 @@ def mirrored(rule: Rule, known: Known | None = None) -> Mirrored:
     computes = bool(rule.right.operations)
     _check_kept(left, rule.right.templates, computes)
     guards = [] if len(left) > 1 else list(_guards(rule.left))
-    glass = _Glass.of(left, rule.right.templates, (known or Known()) | known_by(guards))
-    paths = tuple(glass.path(template) for template in rule.right.templates)
-    templates = tuple(map(glass.template, left))
-    conditions = [undone.condition for undone in glass.undone.values() if undone.condition]
-    conditions += glass.extra
+    reflection = Reflection.of(left, rule.right.templates, (known or Known()) | known_by(guards))
+    paths = tuple(reflection.path(template) for template in rule.right.templates)
+    templates = tuple(map(reflection.template, left))
+    conditions = [undone.condition for undone in reflection.undone.values() if undone.condition]
     in_place = len(paths) == len(left) == 1 and _in_place(left[0], rule.right.templates[0])
     excepts: tuple[Path, ...] = ()
     if in_place:
         conditions += guards
         excepts = tuple(_excepted(rule.left))
     else:
-        conditions += [c for guard in guards if (c := glass.guard(guard, computes)) is not None]
+        conditions += [c for guard in guards if (c := reflection.guard(guard, computes)) is not None]
     condition = None
     for one in dict.fromkeys(conditions):
         condition = Boolean("and", condition, one) if condition else one
@@ -178,140 +169,25 @@ def _check_kept(left: list[Path], templates: tuple[Template, ...], computes: boo
         OneWay: something is lost.
     """
     parts = [part for template in templates for part in template.parts()]
-    used = {part.name for part in parts if isinstance(part, Mapped)}
-    used |= {name.name for part in parts if isinstance(part, Hole) for name in names(part.expression)}
+    used = {name for template in templates for name in template.names()}
     stars = max(sum(isinstance(part, Star | Deep) for part in template.parts()) for template in templates)
     seen = 0
     for part in left[0].parts():
         if isinstance(part, Star | Deep):
             seen += 1
             if seen > stars:
-                raise OneWay(f"`{part}` does not stand on the right side, so nothing says what it took", part.at)
+                raise _lost(part)
         elif isinstance(part, Capture) and part.name not in used and len(left) == 1:
-            gathered = computes and part.kind in ("int", "one_of")
-            if not gathered:
-                raise OneWay(f"`{part}` does not stand on the right side, so nothing says what it took", part.at)
+            if not (computes and part.kind in ("int", "one_of")):  # which are gathered in an order
+                raise _lost(part)
         elif isinstance(part, Group) and not computes and not any(isinstance(p, Group) for p in parts):
-            raise OneWay(f"`{part}` does not stand on the right side, so nothing says what it took", part.at)
+            raise _lost(part)
     for path in left[1:]:
         lonely: list[Part] = [p for p in path.parts() if isinstance(p, Star | Deep | Group)]
         lonely += [c for c in path.captures() if c.name not in used]
         if lonely:
-            raise OneWay(f"`{lonely[0]}` does not stand on the right side, so nothing says what it took", lonely[0].at)
+            raise _lost(lonely[0])
 
 
-@dataclass(slots=True)
-class _Glass:
-    """What the parts of both sides become."""
-
-    captures: Mapping[str, Capture]
-    mapped: Mapping[str, Mapped]
-    undone: dict[str, Undone]
-    remainders: dict[Expression, str]
-    extra: list[Expression]
-    used: set[str]
-    groups: bool
-    known: Known
-
-    @classmethod
-    def of(cls, left: list[Path], templates: tuple[Template, ...], known: Known) -> _Glass:
-        parts = [part for template in templates for part in template.parts()]
-        captures = {c.name: c for path in reversed(left) for c in reversed(list(path.captures()))}
-        glass = cls(
-            captures=captures,
-            mapped={part.name: part for part in parts if isinstance(part, Mapped)},
-            undone={},
-            remainders={},
-            extra=[],
-            used={part.name for part in parts if isinstance(part, Mapped)},
-            groups=any(isinstance(part, Group) for part in parts),
-            known=known,
-        )
-        holes = [part for part in parts if isinstance(part, Hole)]
-        for name in dict.fromkeys(name.name for hole in holes for name in names(hole.expression)):
-            glass.used.add(name)
-            glass._undo(name, [hole for hole in holes if any(n.name == name for n in names(hole.expression))])
-        return glass
-
-    def _undo(self, name: str, holes: list[Hole]) -> None:
-        """What the holes that a capture stands in say of it."""
-        if all(isinstance(hole.expression, Name) for hole in holes):
-            return
-        distinct = list(dict.fromkeys(hole.expression for hole in holes))
-        divided = parted(distinct) if len(distinct) == 2 else None
-        if divided is not None:
-            self._join(divided, next(e for e in distinct if isinstance(e, Arithmetic) and e.operator == "%"))
-            return
-        if len(distinct) > 1:
-            listed = " and ".join(f"`{{{expression}}}`" for expression in distinct)
-            raise OneWay(f"{listed} are made of one capture, which takes more than one rule backwards", holes[0].at)
-        (expression,) = distinct
-        one = undo(expression, self.known.remainders)
-        found = undo_two(expression, self.known.below) if one is None else [one]
-        if found is None:
-            low = small(expression)
-            unless = f", unless a condition bounds `{low}`" if low else ""
-            raise OneWay(f"`{{{expression}}}` does not say what `{{{name}}}` was{unless}", holes[0].at)
-        self.undone |= {undone.name: undone for undone in found if undone.name == name}
-
-    def _join(self, by: Parted, remainder: Expression) -> None:
-        """Put a capture together again that is parted."""
-        other = next(letter for letter in "jklmnrst" if letter not in self.captures)
-        self.remainders[remainder] = other
-        whole = Arithmetic("+", Arithmetic("*", Const(by.divisor), Name(by.name)), Name(other))
-        condition = Comparison((Name(other), Const(by.divisor)), ("<",))
-        self.undone[by.name] = Undone(by.name, plus(whole, -by.shift), condition)
-
-    def path(self, template: Template) -> Path:
-        """A template as what selects its keys."""
-        return Path(tuple(Segment(tuple(map(self._selected, s.parts))) for s in template.segments))
-
-    def _selected(self, part: TargetPart) -> Part:
-        match part:
-            case Mapped(name=name, alternatives=alternatives):
-                return Capture(name, "one_of", alternatives)
-            case Hole(expression=Name(name=name)):
-                # an index that is on the right only counts from 0
-                return dataclasses.replace(self.captures[name]) if name in self.captures else Capture(name, "int")
-            case Hole(expression=expression):
-                return Capture(self.remainders.get(expression) or next(names(expression)).name, "int")
-        return part
-
-    def template(self, path: Path) -> Template:
-        """A path as the keys that it selects."""
-        return Template(tuple(TargetSegment(tuple(map(self._given, segment.parts))) for segment in path.segments))
-
-    def _given(self, part: Part) -> TargetPart:
-        if not isinstance(part, Capture):
-            return part
-        if part.name in self.undone:
-            return Hole(self.undone[part.name].expression)
-        if part.name in self.mapped:
-            return Mapped(part.name, part.alternatives)
-        if part.kind == "one_of" and part.name not in self.used:
-            if self.groups:
-                raise OneWay(f"`{part}` is gathered over beside groups that are kept", part.at)
-            return Group(part.alternatives)
-        return Hole(Name(part.name))
-
-    def guard(self, condition: Expression, computes: bool) -> Expression | None:
-        """The condition of a rule as one of the mirrored rule; None where it asks what is no more."""
-        found = list(dict.fromkeys(n.name for n in names(condition)))
-        for name in found:
-            if name in self.captures:
-                if name not in self.used or name in self.mapped:
-                    return None
-                if name in self.undone and name in self.known.remainders and says_only_remainders(condition, name):
-                    return None  # what it says, the mirrored key says by itself
-            elif name in ("key", "kind") or (computes and name in ("ndim", "shape", "dtype", "floating", "numel")):
-                return None
-        for remainder, other in self.remainders.items():
-            condition = shifted(condition, remainder, Name(other))
-        # of two captures in one number, the one whose name that number has comes first
-        for undone in sorted((self.undone[n] for n in found if n in self.undone), key=_is_of_another):
-            condition = shifted(condition, Name(undone.name), undone.expression)
-        return told(condition)
-
-
-def _is_of_another(undone: Undone) -> bool:
-    return undone.name not in {name.name for name in names(undone.expression)}
+def _lost(part: Part) -> OneWay:
+    return OneWay(f"`{part}` does not stand on the right side, so nothing says what it took", part.at)

@@ -14,16 +14,17 @@ from surgery.diagnostics import Diagnostic, Span
 from surgery.inversion.comments import comments_of
 from surgery.inversion.drafts import Draft
 from surgery.inversion.languages import ambiguous, meet
-from surgery.inversion.mirror import Mirrored, OneWay, base_of, mirrored
+from surgery.inversion.mirror import Mirrored, base_of, mirrored
 from surgery.inversion.operations import why_none, written
 from surgery.inversion.pieces import Line, Piece, rules_value
+from surgery.inversion.reflection import OneWay
 from surgery.inversion.text import plain_parameters
 from surgery.inversion.unbound import Unbound, is_bound, unbound_pipeline
 from surgery.inversion.writing import beside, step_nodes
-from surgery.lang.expression import Name, names
+from surgery.lang.expression import Name
 from surgery.lang.path import Capture, Deep, Group, Literal, ParameterText, Path, Star
 from surgery.lang.rule import Join, Rule
-from surgery.lang.template import Hole, Mapped
+from surgery.lang.template import Hole
 from surgery.ops.base import Op
 from surgery.recipe import Recipe
 from surgery.steps.convert import Convert
@@ -112,7 +113,7 @@ def _rules(proof: _Proof, one: PlacedStep, rules: Sequence[Rule], rest: object, 
         written_lines.append(Line(draft.left, draft.right, draft.via, *comments_of(rule), rule.note))
     value = rules_value(written_lines, rest="error" if rest == "error" else None)
     proof.pieces[-1].append(Piece(one.name, value, dict(words)))
-    proof.images += [_selected(draft.mirrored) for draft in drafts if not draft.mirrored.in_place]
+    proof.images += [draft.mirrored.paths[0] for draft in drafts if not draft.mirrored.in_place]
 
 
 def _draft(proof: _Proof, number: int, rule: Rule) -> Draft | None:
@@ -171,7 +172,7 @@ def _operations(proof: _Proof, rule: Rule) -> str | None:
 def _counting(proof: _Proof, rule: Rule, mirror: Mirrored) -> None:
     """What is gathered and scattered over comes in one order on both sides: an index first, then groups."""
     left, right = base_of(rule.left), mirror.paths[0]
-    used = {name for t in rule.right.templates for part in t.parts() for name in _names(part)}
+    used = {name for template in rule.right.templates for name in template.names()}
     gathered = list(_indices(left, used, has_groups=any(isinstance(p, Group) for p in right.parts())))
     given = {capture.name for capture in left.captures()}
     scattered = list(_indices(right, given, has_groups=any(isinstance(p, Group) for p in left.parts())))
@@ -189,14 +190,6 @@ def _indices(path: Path, kept: set[str], *, has_groups: bool) -> Iterator[Group 
             yield part
 
 
-def _names(part: object) -> Iterator[str]:
-    """The captures that a part of a template names."""
-    if isinstance(part, Hole):
-        yield from (name.name for name in names(part.expression))
-    elif isinstance(part, Mapped):
-        yield part.name
-
-
 def _without_end(mirror: Mirrored) -> Path:
     """The path of a mirrored rule, without the `**` in which both sides end: below, everything comes along."""
     path, template = mirror.paths[0], mirror.templates[0]
@@ -204,15 +197,11 @@ def _without_end(mirror: Mirrored) -> Path:
     return Path(path.segments[:-1]) if ends else path
 
 
-def _selected(mirror: Mirrored) -> Path:
-    return mirror.paths[0]
-
-
 def _disjoint(proof: _Proof, rules: Sequence[Rule], drafts: Sequence[Draft]) -> None:
     """That no two rules make keys of which both mirror images could take some."""
     for place, draft in enumerate(drafts):
         for earlier in drafts[:place]:
-            one, other = _selected(earlier.mirrored), _selected(draft.mirrored)
+            one, other = earlier.mirrored.paths[0], draft.mirrored.paths[0]
             if meet(one, other):
                 message = f"in the mirror, `{other}` and `{one}` may select the same keys"
                 proof.ask(message, rules[draft.number].span)
@@ -221,7 +210,7 @@ def _disjoint(proof: _Proof, rules: Sequence[Rule], drafts: Sequence[Draft]) -> 
 
 def _untouched(proof: _Proof, rules: Sequence[Rule], draft: Draft) -> Path | None:
     """What has to be granted so that the mirror image of a rule takes no key that no rule took."""
-    path = _selected(draft.mirrored)
+    path = draft.mirrored.paths[0]
     full = [rule.left for rule in rules if isinstance(rule.left, Path) and not any(s.types for s in rule.left.segments)]
     if any(_shape(left) == _shape(path) or _is_everything(left) for left in full):
         return None

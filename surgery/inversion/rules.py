@@ -13,8 +13,9 @@ from surgery.inversion.computed import computing_drafts
 from surgery.inversion.drafts import Draft
 from surgery.inversion.identity import name_of
 from surgery.inversion.judging import Wanted
-from surgery.inversion.mirror import OneWay, mirrored
+from surgery.inversion.mirror import mirrored
 from surgery.inversion.pieces import Line, Piece, rules_value
+from surgery.inversion.reflection import OneWay
 from surgery.inversion.sharpen import sharpened
 from surgery.inversion.spelling import explicit
 from surgery.inversion.stages import Stage

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from surgery.lang.expression import Expression
+from surgery.lang.expression import Expression, names
 from surgery.lang.path import (
     Alternative,
     Deep,
@@ -67,6 +67,14 @@ class Template:
     def parts(self) -> Iterator[TargetPart]:
         """All parts, from left to right."""
         return (part for segment in self.segments for part in segment.parts)
+
+    def names(self) -> Iterator[str]:
+        """The captures that it names, from left to right."""
+        for part in self.parts():
+            if isinstance(part, Hole):
+                yield from (name.name for name in names(part.expression))
+            elif isinstance(part, Mapped):
+                yield part.name
 
     @property
     def literal(self) -> str | None:
