@@ -10,7 +10,7 @@ from surgery.diagnostics import SurgeryError
 from surgery.document import MapNode
 from surgery.fields import Declared, Reader
 from surgery.params import Param
-from surgery.params.declare import depends_on
+from surgery.params.declare import with_their_origins
 from surgery.recipe import Recipe
 from surgery.steps.sequence import PlacedStep, steps
 
@@ -40,14 +40,7 @@ def step_params(recipe: Recipe) -> dict[str, Param]:
     """The parameters that the steps name, and those that their defaults are made of, in the order of the recipe."""
     reader = Reader({name: Declared(name) for name in recipe.params})
     _read(recipe, reader)
-    needed = set[str]()
-    waiting = list(reader.used)
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting.extend(depends_on(recipe.params[name]))
-    return {name: param for name, param in recipe.params.items() if name in needed}
+    return with_their_origins(reader.used, recipe.params)
 
 
 def _read(recipe: Recipe, reader: Reader) -> tuple[PlacedStep, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from surgery.diagnostics import Diagnostic, SurgeryError, fail
@@ -16,7 +16,7 @@ from surgery.suggest import did_you_mean
 from surgery.tensors.dtype import DTYPES
 from surgery.wording import listed
 
-__all__ = ["depends_on", "read_params"]
+__all__ = ["depends_on", "read_params", "with_their_origins"]
 
 _WORDS = ("type", "default", "choices", "help", "from", "minimum", "maximum")
 _TYPES_NOTE = f"write it: `{{type: …, default: …}}`, with {', '.join(TYPES)}, or a list: [integer]"
@@ -188,6 +188,18 @@ def depends_on(param: Param) -> list[str]:
     """The parameters that the value of another is made of."""
     nodes = [node for node in (param.origin, param.default_node) if node is not None]
     return [name for node in nodes for name in parameters_in(node)]
+
+
+def with_their_origins(names: Iterable[str], params: Mapping[str, Param]) -> dict[str, Param]:
+    """The parameters of these names and those that their values are made of, in the order of `params`."""
+    needed: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting.extend(depends_on(params[name]))
+    return {name: param for name, param in params.items() if name in needed}
 
 
 def _cycles(params: Mapping[str, Param]) -> list[Diagnostic]:

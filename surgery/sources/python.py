@@ -60,7 +60,7 @@ def _called(name: str, kwargs: Mapping[str, Any], context: Context, span: Span |
     arguments = {word: _value(value, context, span_of(kwargs, word) or span) for word, value in kwargs.items()}
     try:
         return thing(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # one that leaves would end the command as if all were well
         message = f"`{name}` fails: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         raise fail("builder-arguments", message, span, cause=error) from error
 

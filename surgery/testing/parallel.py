@@ -7,10 +7,12 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
+from surgery.diagnostics import fail
 from surgery.limits import limited, limits
 from surgery.testing.outcome import Tested
 from surgery.testing.running import try_recipe
@@ -26,6 +28,9 @@ def try_recipes(names: Sequence[str], allow: frozenset[str], select: str = "", *
         allow: permissions of the caller.
         select: only cases with this in their names.
         jobs: how many processes try them; with one, it is this one.
+
+    Raises:
+        SurgeryError: ``test-failed``; one of the processes died.
     """
     if jobs == 1 or len(names) < 2:
         yield from (try_recipe(name, allow, select) for name in names)
@@ -36,6 +41,9 @@ def try_recipes(names: Sequence[str], allow: frozenset[str], select: str = "", *
     with ProcessPoolExecutor(min(jobs, len(names)), mp_context=spawn, initializer=_begin) as pool:
         try:
             yield from pool.map(run, names)
+        except BrokenProcessPool as error:
+            note = "code of a recipe ended it, or it took too much memory; without `-j` it is seen in which recipe"
+            raise fail("test-failed", "a process died while it tried a case", notes=(note,)) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

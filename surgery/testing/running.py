@@ -22,6 +22,7 @@ from surgery.testing.making import make_files, make_objects
 from surgery.testing.needs import unmet
 from surgery.testing.outcome import Outcome, Tested
 from surgery.testing.quiet import apart
+from surgery.testing.sourceless import sourceless
 
 if TYPE_CHECKING:
     from surgery.plan import Plan
@@ -63,6 +64,8 @@ def try_case(recipe: Recipe, case: Case, allow: frozenset[str]) -> Outcome:
         reference = recipe.reference.settled()
         with apart(printed) as directory:
             moved = dataclasses.replace(recipe, directory=directory, reference=reference)
+            if case.source is not None:
+                moved = sourceless(moved, [name for _, name, _ in case.params])
             _Trial(moved, case, directory, allow).run()
     except SurgeryError as error:
         found = error.diagnostics
@@ -123,7 +126,7 @@ class _Trial:
         bound = inside(self.recipe.bind(values, self.directory), self.directory)
         if self.case.source is None:
             return bound
-        return dataclasses.replace(bound, source=Given("source"), sources={})
+        return dataclasses.replace(bound, source=Given("source"))
 
     def _plan(self, bound: Bound, given: dict[str, Any]) -> Plan:
         return make_plan(self.recipe, bound, allow=self.allow, given=given)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from surgery.recipe import Recipe
 
-#: a source, and a value for the parameter that nothing asks for then
-MADE = "source: {keys: {module.w: [1]}}, params: {model: x}"
+#: a source; nothing asks for the parameter then
+MADE = "source: {keys: {module.w: [1]}}"
 RIGHT = {
     "keys": """\
   - name: a
@@ -64,6 +66,17 @@ tests:
       model: {torchvision: squeezenet1_1}
       weights: {source: {torchvision: squeezenet1_1}, steps: [{rename: "** -> x.**"}]}
     expect: {parity: {like: {given: weights}, input: [1, 3, 32, 32]}}
+""",
+    "parameters beside those of the source": """\
+params: {model: {type: path}, folder: {type: path}, size: {type: integer, from: "$folder/config.json#/size"}}
+source: {checkpoint: "$model"}
+steps: [{create: "w -> zeros($size)"}]
+tests:
+  - name: a
+    files: {here/config.json: {json: {size: 3}}}
+    source: {keys: {v: [1]}}
+    params: {folder: here}
+    expect: {keys: {v: [1], w: [3]}}
 """,
     "the inverse": f"  - {{name: a, {MADE}, inverse: true}}\n",
     "the inverse of what a file has": """\
@@ -158,8 +171,13 @@ def test_wrong(name, outcome):
 
 
 MODULE = """\
+import os
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass
+
+import torch
 from torch import nn, ones
 
 @dataclass
@@ -188,6 +206,23 @@ def broken():
 def reaching():
     print("before")
     socket.create_connection(("localhost", 80))
+
+
+def leaving():
+    raise SystemExit(0)
+
+
+def setting():
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    torch.set_grad_enabled(False)
+    os.environ["SET_BY_A_CASE"] = "1"
+    return nn.Linear(1, 1)
+
+
+def telling():
+    subprocess.run([sys.executable, "-c", "print('told')"])
+    return nn.Linear(1, 1)
 """
 
 FUSING = """\
@@ -296,20 +331,35 @@ class TestSkipped:
 
 class TestApart:
     def test_an_error_of_python_is_a_failure(self, outcome, module):
-        found = outcome(
-            f'  - {{name: a, source: {{python: "{module}:broken"}}, params: {{model: x}}}}\n', f"import:{module}"
-        )
+        found = outcome(f'  - {{name: a, source: {{python: "{module}:broken"}}}}\n', f"import:{module}")
         assert found.status == "failed"
         assert "no such luck" in found.diagnostics[0].message
 
     def test_no_network(self, outcome, module):
         kept = socket.socket.connect, socket.create_connection, socket.getaddrinfo
-        found = outcome(
-            f'  - {{name: a, source: {{python: "{module}:reaching"}}, params: {{model: x}}}}\n', f"import:{module}"
-        )
+        found = outcome(f'  - {{name: a, source: {{python: "{module}:reaching"}}}}\n', f"import:{module}")
         assert "a test uses no network" in found.diagnostics[0].message
         assert found.printed == "before"
         assert (socket.socket.connect, socket.create_connection, socket.getaddrinfo) == kept
+
+    def test_code_that_leaves_is_a_failure(self, outcome, module):
+        found = outcome(f'  - {{name: a, source: {{python: "{module}:leaving"}}}}\n', f"import:{module}")
+        assert "SystemExit: 0" in found.diagnostics[0].message
+
+    def test_what_code_sets_is_set_back(self, outcome, module):
+        before = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled(), dict(os.environ)
+        outcome(f'  - {{name: a, source: {{python: "{module}:setting"}}}}\n', f"import:{module}")
+        assert "SET_BY_A_CASE" not in os.environ
+        assert (
+            torch.get_default_dtype(),
+            torch.get_default_device(),
+            torch.is_grad_enabled(),
+            dict(os.environ),
+        ) == before
+
+    def test_other_processes_do_not_print_into_the_output(self, outcome, module, capfd):
+        outcome(f'  - {{name: a, source: {{python: "{module}:telling"}}}}\n', f"import:{module}")
+        assert capfd.readouterr() == ("", "told\n")
 
     @pytest.mark.parametrize(
         "path", ["../out.safetensors", "/nowhere/at/all/out.safetensors", "~/out/", "a/../../b.pth"]

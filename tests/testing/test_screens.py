@@ -20,7 +20,6 @@ tests:
     expect: {keys: {"(a|b).weight": [2, 3]}}
   - name: a model of somebody else
     source: {python: "no_such_package:Net"}
-    params: {model: x}
 """,
     "recipes/deep/bad.yaml": """\
 source: in.pth
@@ -56,6 +55,17 @@ def test_side_by_side(surgery):
     one, two = (surgery(f"test recipes -j {jobs} --limit tensors=1").partition("\n")[2] for jobs in (1, 2))
     assert one == two
     assert "error[too-large]" in one, "limits are those of the caller"
+
+
+def test_a_process_that_dies(surgery, directory, monkeypatch):
+    """Of code that ends it, or of too little memory."""
+    monkeypatch.syspath_prepend(str(directory))
+    (directory / "ending_models.py").write_text("import os\nos._exit(1)\n", encoding="utf-8")
+    text = 'source: {python: "ending_models:Net"}\ntests: [{name: a}]\n'
+    (directory / "recipes/good.yaml").write_text(text, encoding="utf-8")
+    assert "error[test-failed]: a process died while it tried a case" in surgery(
+        "test recipes -j 2 --allow import:ending_models"
+    )
 
 
 SAID = {
