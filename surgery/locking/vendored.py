@@ -49,8 +49,9 @@ class Vendored:
         return Found(pinned, content, str(pinned), Path.cwd(), locked.commit, is_foreign=True)
 
     def source(self, place: str, locked: Mapping[str, LockedFile]) -> Path | None:
-        """The copy of a source: its file, or the directory of its files; None where they are not all there."""
+        """The copy of a source: the file that it names, or the directory of its files; None where one is not there."""
         directory = self.source_directory(place)
         if not locked or not all((directory / name).exists() for name in locked):
             return None
-        return directory / next(iter(locked)) if len(locked) == 1 else directory
+        name = next(iter(locked)) if len(locked) == 1 else place.rpartition("/")[2]
+        return directory / name if name in locked else directory

@@ -51,9 +51,21 @@ def locate(place: Place, context: Context) -> Path:
         SurgeryError: ``place`` for an address of no known kind, ``no-file``, ``not-allowed`` without permission for the
             network, ``download``, ``wrong-digest``.
     """
-    copied = context.pins.vendored(place.path) if context.pins is not None and place.base is None else None
-    if copied is not None:
-        return copied
+    try:
+        found = _copied(place, context) or _scheme(place, context).locate(place, context)
+        if place.sha256 is not None:
+            _check_digest(place, found)
+    except SurgeryError as error:
+        raise error.placed(place.span) from error
+    return found
+
+
+def _copied(place: Place, context: Context) -> Path | None:
+    """Where `surgery vendor` copied it."""
+    return context.pins.vendored(place.path) if context.pins is not None and place.base is None else None
+
+
+def _scheme(place: Place, context: Context) -> type[Scheme]:
     name, colon, _ = place.path.partition("://")
     scheme = SCHEMES.get(name if colon else "path")
     if scheme is None or name == "path":
@@ -63,13 +75,7 @@ def locate(place: Place, context: Context) -> Path:
     if scheme.is_here and context.is_foreign and place.base is None:
         note = "a recipe from elsewhere reads no file but those that its caller names, for its parameters"
         raise fail("not-allowed", f"`{place}` is a file of this machine", place.span, (note,))
-    try:
-        found = scheme.locate(place, context)
-        if place.sha256 is not None:
-            _check_digest(place, found)
-    except SurgeryError as error:
-        raise error.placed(place.span) from error
-    return found
+    return scheme
 
 
 def need_network(place: Place, context: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -174,6 +175,19 @@ def test_a_vendored_recipe_runs_without_network_and_cache(made, surgery, own_cac
         assert "is not what it was when it was locked" in said
         assert "the copy in the cache, or in `surgery.vendor`, was changed" in said
     assert keys() == ["a"]
+
+
+def test_a_vendored_file_has_the_digest_that_its_recipe_says(made, surgery, http_server):
+    torch.save({"module.a": torch.ones(3)}, made.path / "weights.pt")
+    place = f"{http_server.removeprefix('git+')}/recipes/weights.pt"
+    digest = hashlib.sha256((made.path / "weights.pt").read_bytes()).hexdigest()
+    Path("main.yaml").write_text(f"source: {{checkpoint: {{path: '{place}', sha256: {digest}}}}}\n")
+    surgery("lock main.yaml --allow network")
+    surgery("vendor main.yaml --allow network")
+    surgery("plan main.yaml")
+    (copied,) = Path("surgery.vendor/sources").rglob("weights.pt")
+    torch.save({"module.a": torch.zeros(3)}, copied)
+    assert "error[wrong-digest]" in surgery("plan main.yaml", status=3)
 
 
 @pytest.mark.parametrize(
