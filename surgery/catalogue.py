@@ -16,7 +16,7 @@ from surgery.references.parse import collection
 __all__ = ["Entry", "catalogue"]
 
 #: words that only recipes have at their top level, together
-_SIGNS = (("surgery",), ("steps",), ("source", "output"))
+_SIGNS = (("surgery",), ("steps",), *(("source", word) for word in ("expect", "output", "tests")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from surgery.diagnostics import Span, SurgeryError, fail
 from surgery.formats.file import open_file
+from surgery.limits import limits
 from surgery.permissions import include_permission
 from surgery.references import REFERENCES
 from surgery.references.base import Found, Reference, Words
@@ -39,8 +40,14 @@ class PathReference(Reference):
         directory = Path(words.text)
         if not directory.is_dir():
             raise fail("no-file", f"there is no directory `{words.text}`", words.span)
-        files = [file for suffix in ("*.yaml", "*.yml") for file in directory.rglob(suffix) if file.is_file()]
-        return [cls(str(file)).find(words.span) for file in sorted(files) if ".git" not in file.parts]
+        files = [file for suffix in ("*.yaml", "*.yml") for file in directory.rglob(suffix)]
+        return [
+            Found(cls(str(file)), _content(file), str(file), file.parent)
+            for file in sorted(files)
+            if not any(part.startswith(".") for part in file.relative_to(directory).parts)
+            # what is longer is data
+            if file.is_file() and file.stat().st_size <= limits().recipe
+        ]
 
     @property
     def identity(self) -> str:
@@ -71,3 +78,8 @@ class PathReference(Reference):
 
     def __str__(self) -> str:
         return self.path
+
+
+def _content(file: Path) -> bytes:
+    with open_file(file, str(file)) as opened:
+        return opened.whole("recipe")

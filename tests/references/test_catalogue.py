@@ -58,6 +58,20 @@ def test_a_directory(directory):
     assert names(run("list", "shelf")) == ["shelf/broken.yaml", "shelf/inner/two.yml", "shelf/one.yaml"]
 
 
+def test_a_directory_with_all_kinds_of_files(directory):
+    """What is no text, or too long for a recipe, is no reason to show nothing; what is hidden belongs to programs."""
+    (directory / "long.yaml").write_text("#" * 2_000_000)
+    (directory / "binary.yaml").write_bytes(b"steps: \0")
+    (directory / "lost.yaml").symlink_to("nowhere")
+    (directory / ".github").mkdir()
+    (directory / ".github/action.yml").write_text("steps: []")
+    (directory / "conda.yaml").write_text("source: {url: x}\nbuild: {number: 0}\n")
+    listed = run("list", "shelf")
+    assert names(listed) == [f"shelf/{name}" for name in ("binary.yaml", "broken.yaml", "inner/two.yml", "one.yaml")]
+    assert "U+0000" in listed
+    assert "long.yaml" not in run("test", "shelf", status=2)
+
+
 def test_a_repository(repository, http_server):
     made = repository("recipes")
     made.commit(FILES, tag="v1")
