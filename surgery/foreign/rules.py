@@ -18,10 +18,16 @@ __all__ = ["Written", "write_rules"]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A rule as text, and how what it stands for was read."""
+    """The sides of a rule as text, and how what it stands for was read."""
 
-    text: str
+    left: str
+    right: str
     readings: frozenset[Reading] = frozenset()
+
+    @property
+    def text(self) -> str:
+        """The rule."""
+        return f"{self.left} -> {self.right}"
 
 
 def write_rules(sides: Sides, *, via: str = "", condition: str = "") -> list[Written]:
@@ -38,9 +44,10 @@ def write_rules(sides: Sides, *, via: str = "", condition: str = "") -> list[Wri
             left = f"{left} except {' | '.join(paths)}"
         if condition:
             left = f"{left} if {condition}"
-        text = f"optional {left} -> {as_template(each.right, each.left)}" + (f" via {via}" if via else "")
-        _check(text)
-        found.append(Written(text, each.readings | _emptied(each)))
+        right = f"{as_template(each.right, each.left)}" + (f" via {via}" if via else "")
+        rule = Written(f"optional {left}", right, each.readings | _emptied(each))
+        _check(rule.text)
+        found.append(rule)
     return found
 
 

@@ -149,6 +149,10 @@ def _begins_with_dot(items: Sequence[Item]) -> bool:
 
 def _sides(items: Sequence[Item | Letters], shape: _Shape, pieces: Sequence[Piece], head: Letters) -> Sides | None:
     core, groups = _letters(items)
+    if not core and not shape.start:
+        raise Inexpressible(
+            "it adds text to the end of every key" if shape.end else "it finds nothing, which is everywhere"
+        )
     consuming = [item for item in shape.items if isinstance(item, Text | Wild | OneOf)]
     readings = set()
     lead = () if shape.start or _is_rest(consuming[:1]) else _LEAD

@@ -13,7 +13,7 @@ from surgery.foreign.replacement import Group, Piece, parse_replacement
 from surgery.foreign.rules import Written, write_rules
 from surgery.foreign.sides import sides_of
 
-__all__ = ["substitution"]
+__all__ = ["selection", "substitution"]
 
 #: what is added to the numbers of wildcards in a second match
 _SECOND = 1_000
@@ -49,6 +49,26 @@ def substitution(pattern: str, replacement: str) -> list[Written]:
             readings |= {Reading.SEVERAL} if len(branches) > 1 or len(single) > 1 else set()
         found += [replace(rule, readings=rule.readings | readings) for rule in (*twice, *single)]
     return found
+
+
+def selection(pattern: str) -> list[Written]:
+    r"""The rules whose left sides select the keys in which ``re.search(pattern, key)`` finds something.
+
+    Raises:
+        Inexpressible: our language has no selectors for it.
+
+    >>> [rule.left for rule in selection(r"rotary\.inv_freq$")]
+    ['optional **.*rotary.inv_freq except **.*rotary.inv_freq.*']
+    """
+    brancher = Brancher()
+    branches = brancher.branches(parse_regex(pattern)[0])
+    rules = [
+        rule
+        for branch in branches
+        for sides in sides_of(branch, ())
+        for rule in write_rules(replace(sides, right=sides.left))
+    ]
+    return [replace(rule, readings=rule.readings | brancher.readings) for rule in rules]
 
 
 def _rules(branch: Branch, pieces: Sequence[Piece]) -> list[Written]:

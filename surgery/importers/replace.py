@@ -14,7 +14,10 @@ __all__ = ["Replace"]
 
 @IMPORTERS.register("replace")
 class Replace(Importer):
-    """Pairs of texts for `key.replace(old, new)`, one after the other, as conversion scripts have them."""
+    """Pairs of texts for `key.replace(old, new)`, one after the other, as conversion scripts have them.
+
+    ``null`` in place of a new text drops the tensors whose keys have the old one in them.
+    """
 
     example: ClassVar[str] = "replace:renames.json"
 
@@ -22,5 +25,5 @@ class Replace(Importer):
     def read(cls, words: str, *, reverse: bool = False) -> Imported:
         one_way(reverse, "replace")
         pairs = text_pairs(read_data(words), "a mapping from old to new texts, or a list of pairs")
-        steps = tuple(substitution_step(re.escape(old), new.replace("\\", r"\\")) for old, new in pairs)
+        steps = tuple(substitution_step(re.escape(old), new and new.replace("\\", r"\\")) for old, new in pairs)
         return Imported("replaced-keys", "Keys with pieces of text replaced, one after the other.", steps)

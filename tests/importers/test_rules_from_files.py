@@ -85,6 +85,14 @@ def test_revise_keys_as_found(name: str) -> None:
     assert converted(imported, keys) == wanted
 
 
+@pytest.mark.parametrize("kind", ["revise_keys", "replace"])
+def test_what_is_replaced_with_nothing_is_dropped(kind: str) -> None:
+    """As in the mappings of transformers' scripts for Llama 3.2 and others."""
+    imported = read(f"{kind}:{{'rope.freqs': None, 'text': 'language'}}")
+    keys = ["text.rope.freqs", "rope.freqs.0", "text.ropes.freqs", "text.norm"]
+    assert converted(imported, keys) == {"text.ropes.freqs": "language.ropes.freqs", "text.norm": "language.norm"}
+
+
 def test_texts_to_replace() -> None:
     """The renames of a script for Segment Anything, as a mapping of texts."""
     texts = {
@@ -196,6 +204,9 @@ LEFT_OUT = [
     ("torchtune:{'a.{}.b': '{}.{}', 'x': 'y'}", "more `{}` in the new key"),
     ("torchtune:{'a..b': 'c', 'x': 'y'}", "a key with an empty segment"),
     (r"revise_keys:[('[a-z]x', ''), ('^x', 'y')]", "one of many characters"),
+    (r"revise_keys:[('$', '.weight'), ('^x', 'y')]", "adds text to the end of every key"),
+    (r"revise_keys:[('x*', 'z'), ('^x', 'y')]", "repeated"),
+    ("replace:{'': '-', 'x': 'y'}", "finds nothing"),
 ]
 
 
@@ -223,7 +234,7 @@ WRONG = [
     ("dict:{1: 'a'}", "import-rule"),
     ("dict:{'a': ", "yaml"),
     ("revise_keys:['a', 'b', 'c']", "import-rule"),
-    ("revise_keys:{'a': None}", "import-rule"),
+    ("revise_keys:{'a': 1}", "import-rule"),
     ("replace:" + "[" * 500, "yaml"),
 ]
 
@@ -278,6 +289,19 @@ def test_a_python_file_with_several_dicts_wants_a_name(tmp_path: Path) -> None:
     with pytest.raises(SurgeryError, match="did you mean"):
         read(f"dict:{tmp_path / 'keys.py'}#BB")
     assert converted(read(f"dict:{tmp_path / 'keys.py'}#B"), ["a"]) == {"a": "c"}
+
+
+CHANGED = ["A.update({'c': 'd'})", "A['c'] = 'd'", "A |= {'c': 'd'}", "del A['a']", "A = {'c': 'd'}", "f(A={'c': 'd'})"]
+
+
+@pytest.mark.parametrize("line", CHANGED)
+def test_a_value_that_code_changes_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "keys.py").write_text(f"B = {{}}\nA = {{'a': 'b'}}\nB['x'] = A['a']\n{line}\n")
+    with pytest.raises(SurgeryError, match="`A` gets another value here") as caught:
+        read(f"dict:{tmp_path / 'keys.py'}")
+    span = caught.value.diagnostics[0].span
+    assert span is not None
+    assert span.line == 4
 
 
 def test_every_importer_says_what_it_is() -> None:
