@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from surgery.diagnostics import Span, fail
+from surgery.diagnostics import Span, SurgeryError, fail
 from surgery.inclusion import surroundings
 from surgery.opening import open_sources
 from surgery.planner import make_plan
@@ -48,7 +48,10 @@ def check_inverse(
     """
     source = _tensors_of(recipe, bound, given, allow)
     # what the recipe opens itself it opens again; objects that were given are not at hand there
-    inverse = recipe.invert(source if given else None, params=bound.values, allow=allow, partial=partial)
+    ground = source if given else None
+    if partial and _gives_all_back(recipe, ground, bound.values, allow):
+        raise fail("test-failed", "nothing is left behind, so that the whole recipe has an inverse", span, ("`true`",))
+    inverse = recipe.invert(ground, params=bound.values, allow=allow, partial=partial)
     values = {name: bound.values.get(name, "unused") for name in inverse.params}
     back = dataclasses.replace(inverse.bind(values), source=Given("result"), sources={}, outputs=())
     restored = make_plan(inverse, back, allow=allow, given={"result": result}).execute().state_dict
@@ -59,6 +62,17 @@ def check_inverse(
     notes = [f"{what}: {listed(keys, 6)}" for what, keys in found.items() if keys]
     if notes:
         raise fail("test-failed", "the inverse does not give back what the recipe was made from", span, notes)
+
+
+def _gives_all_back(
+    recipe: Recipe, source: Mapping[str, Tensor] | None, params: Mapping[str, Any], allow: frozenset[str]
+) -> bool:
+    """Whether a recipe has an inverse, and not just for the tensors that it keeps."""
+    try:
+        recipe.invert(source, params=params, allow=allow)
+    except SurgeryError:
+        return False
+    return True
 
 
 def _tensors_of(recipe: Recipe, bound: Bound, given: Mapping[str, Any], allow: frozenset[str]) -> dict[str, Tensor]:

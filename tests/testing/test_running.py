@@ -149,6 +149,10 @@ WRONG = {
         "  - {name: a, files: {in.xyz: {keys: {w: [1]}}}, params: {model: in.xyz}, error: output-format}\n",
         "no format goes by the suffix `.xyz`",
     ),
+    "a partial inverse that leaves nothing behind": (
+        "source: {keys: {w: [1]}}\nsteps: [{rename: w -> v}]\ntests: [{name: a, inverse: partial}]\n",
+        "nothing is left behind, so that the whole recipe has an inverse",
+    ),
     "no inverse": (
         "source: {keys: {w: [1], v: [1]}}\nsteps: [{filter: {drop: v}}]\ntests: [{name: a, inverse: true}]\n",
         "v",
