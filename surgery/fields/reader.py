@@ -107,12 +107,17 @@ class Reader:
             return self.parameters[name].value
         return OPEN
 
-    def directory_of(self, node: Node) -> str | None:
-        """The directory that a path in this scalar is relative to: that of the parameter it begins with, if any."""
+    def directory_of(self, node: Node, *, callers: bool = False) -> str | None:
+        """The directory that a path in this scalar is relative to: that of the parameter it begins with, if any.
+
+        Args:
+            node: the scalar.
+            callers: whether only a path that the caller names counts; of a recipe from elsewhere that is always so.
+        """
         begins = _PARAMETER.match(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
         name = begins and (begins["bare"] or begins["braced"])
         param = self.parameters.get(name) if name else None
-        if param is None or (self.is_foreign and not self._is_callers(node, param)):
+        if param is None or ((callers or self.is_foreign) and not self._is_callers(node, param)):
             return None
         return param.directory
 

@@ -19,7 +19,8 @@ class Named:
     """A reference in a recipe.
 
     Attributes:
-        base: the directory that a path is relative to, where a parameter gave it; None for that of the recipe.
+        base: the directory that a path is relative to, where the caller named it by a parameter, and so allowed it;
+            None for that of the recipe.
     """
 
     text: str
@@ -58,7 +59,7 @@ class _Reference(Kind):
             parse_reference(text, node.span)
         except SurgeryError as error:
             reader.diagnostics.extend(error.diagnostics)
-        return Named(text, node.span, reader.directory_of(node))
+        return Named(text, node.span, reader.directory_of(node, callers=True))
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}

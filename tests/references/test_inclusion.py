@@ -238,3 +238,20 @@ def test_recipes_inside_each_other_without_end(write):
         recipe.plan()
     assert {d.code for d in caught.value.diagnostics} == {"too-large"}
     assert [d.code for d in check_included(recipe)] == ["too-large"]
+
+
+def test_what_a_parameter_only_begins_is_not_named_by_the_caller(write, tmp_path):
+    (tmp_path / "inner").mkdir()
+    write(strip=STRIP)
+    recipe = """
+    params: {{kind: {{type: string}}, directory: {{type: path, default: inner}}}}
+    source: ../model.pt
+    steps: [use: "{named}"]
+    """
+    for named in ("$kind:org/repo//a.yaml@v1", "${{kind}}/../../strip.yaml", "$directory/../../strip.yaml"):
+        (tmp_path / "inner/main.yaml").write_text(recipe.format(named=named.format()))
+        with pytest.raises(SurgeryError) as caught:
+            surgery.load("inner/main.yaml").plan(kind="github", directory="inner")
+        assert {d.code for d in caught.value.diagnostics} == {"not-allowed"}, named
+    (tmp_path / "inner/main.yaml").write_text(recipe.format(named="$directory/strip.yaml"))
+    assert sorted(surgery.load("inner/main.yaml").run(kind="", directory=".").state_dict) == ["a.weight", "b.weight"]
