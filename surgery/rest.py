@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from surgery.formats.contents import Placeholder, Rest
-from surgery.formats.editing import removable, without_entries
+from surgery.formats.editing import removable, with_node, without_entries
 from surgery.formats.nodes import children
 from surgery.formats.survey import Survey, candidates
 from surgery.planning.context import Context
@@ -34,7 +34,8 @@ def rest_remarks(subject: Subject, outputs: Sequence[Output]) -> Iterator[str]:
         yield from _left_behind(rest)
     for output in kept:
         yield from _others(rest, output)
-    written = [rest.tree] if kept else list(rest.extra.values()) if outputs else []
+    beside = [with_node(rest.tree, rest.entry, None) if rest.entry else rest.tree] if kept else []
+    written = [*beside, *rest.extra.values()] if outputs else []
     yield from _code([*written, *(_unread(subject) if outputs else [])])
 
 

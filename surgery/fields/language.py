@@ -30,7 +30,7 @@ class rules(Kind):
 
     def meant(self, word: str, value: Node) -> str | None:
         """A rule with an arrow, where a mapping from old to new was written."""
-        if not isinstance(value, Scalar) or not isinstance(value.value, str):
+        if not isinstance(value, Scalar) or not isinstance(value.value, str) or "->" in value.value:
             return None
         return f'a rule is one text, with an arrow: "{word} -> {value.value}"'
 

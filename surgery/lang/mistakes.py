@@ -97,6 +97,7 @@ MISTAKES: tuple[Mistake, ...] = (
     _mistake(r"is\b", "this compares with `==`", where="operator", start="condition"),
     _mistake(r"\*\*?|\^", "there are no powers here", before=r"\*?", where="expression"),
     _mistake(r"\?", "there is no `? :` here", where="expression"),
+    _mistake(r"\{(?=\w+\})", "a condition calls a capture by its name alone", "`if i >= 6`", where="expression"),
     # captures
     _mistake(r"\}", "an empty capture", _NAMED, before=r"\{"),
     _mistake(r"\}", "this expression is not complete", before=r"[+*/%-]"),

@@ -178,6 +178,14 @@ def distance(one: list[Tensor], other: list[Tensor]) -> float:
     return worst
 
 
+def apart(expected: list[Tensor], found: list[Tensor], off: float) -> str:
+    """How far outputs are apart, in words: their `distance` `off`, or their shapes."""
+    shapes, others = ([list(tensor.shape) for tensor in tensors] for tensors in (expected, found))
+    if shapes == others:
+        return f"they differ by {off:.2g}"
+    return f"they are of shape {', '.join(map(str, others))} instead of {', '.join(map(str, shapes))}"
+
+
 def first_difference(
     reference: nn.Module,
     result: nn.Module,

@@ -75,6 +75,8 @@ class _Binder:
             span = argument.file.span(0, 0, len(name)) if argument else passed.name if passed else None
             declared = f"its parameters: {listed(self.params)}"
             note = did_you_mean(name, self.params) or (declared if self.params else "it has none")
+            if _is_subject(value):
+                note = f"what a recipe calls `{{given: {name}}}` is passed as `given={{'{name}': …}}`"
             self.reader.report("parameter-value", f"the recipe has no parameter `{name}`", span, (note,))
         elif argument:
             span, plain = argument.span(0, len(argument.value)), _from_text(param, argument.value)
@@ -165,3 +167,10 @@ def _from_python(param: Param, value: Any) -> Any:
     if param.many and isinstance(value, list | tuple):
         return [param.type.from_python(item) for item in value]
     return param.type.from_python(value)
+
+
+def _is_subject(value: Any) -> bool:
+    """Whether a value from Python is a module, or maps names to tensors, and no parameter's."""
+    if isinstance(value, Mapping):
+        return any(hasattr(inner, "shape") for inner in value.values())
+    return hasattr(value, "state_dict")

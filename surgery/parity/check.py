@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from surgery.diagnostics import Span, fail
@@ -54,7 +55,7 @@ class ParityCheck:
         """
         from surgery.engine.evaluate import materialise
         from surgery.model.assemble import assemble
-        from surgery.model.outputs import distance, first_difference, outputs_of, seeded_inputs
+        from surgery.model.outputs import apart, distance, first_difference, outputs_of, seeded_inputs
 
         wanted = self.parity
         values = seeded_inputs([(drawn.shape, drawn.below) for drawn in wanted.input], wanted.seed)
@@ -75,9 +76,9 @@ class ParityCheck:
         if wanted.into is None:
             # modules of other implementations are others, whatever they are called
             first = first_difference(one, other, values, wanted.tolerance, names[0])
-            where = f"`{first[0]}` is the first module that differs, by {first[1]:.2g}" if first else None
-            notes.insert(0, where or "no module differs")
-        message = f"the outputs of the result are not those of {name}: they differ by {off:.2g}"
+            by = f", by {first[1]:.2g}" if first and isfinite(first[1]) else ""
+            notes.insert(0, f"`{first[0]}` is the first module that differs{by}" if first else "no module differs")
+        message = f"the outputs of the result are not those of {name}: {apart(expected, found, off)}"
         raise fail("check-failed", message, self.span, notes)
 
     def _result(self, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor] | None) -> Module:

@@ -58,7 +58,7 @@ class Parity:
         if OPEN in (self.output, self.module, *(drawn.name for drawn in self.input)):
             raise fail("parameter", "what is compared is a parameter without a value", span)
         if reference.skeleton is None:
-            note = "a checkpoint has tensors and no modules: `like: {torchvision: …}`"
+            note = "a checkpoint has no modules: `{torchvision: …}`, or a `{recipe: …}` that loads it into a model"
             raise fail("check-failed", f"{name} is no model that could be run", span, (note,))
         for drawn in self.input:
             if min(drawn.shape, default=1) < 1:

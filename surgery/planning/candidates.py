@@ -20,6 +20,8 @@ _INDEX_SET = re.compile(r"\{[0-9,-]+\}")
 _CAPTURE = re.compile(rf"\{{[{_NAMES}]\}}")
 #: a key that could be paired with more keys than this says nothing
 _AMBIGUOUS = 3
+#: so many selectors are proposed for one exception; more are no slip that a reader would check
+_EXCEPTED = 4
 
 
 def candidates(differences: Differences, words: Words) -> list[str]:
@@ -157,7 +159,7 @@ def exceptions(differences: Differences) -> str | None:
         universe = differences.found if word == "unexpected" else differences.wanted
         tops, alone = topmost(found, universe)
         selectors = [*map(_printed, tops), *map(_printed, alone)]
-        if len(selectors) > 2:
+        if len(selectors) > _EXCEPTED:
             return None
         text = " | ".join(selectors)
         named.append(f"`{word}: {text}`" if text[0] not in "\"'*" else f"`{word}: '{text}'`")

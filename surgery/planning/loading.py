@@ -14,7 +14,7 @@ from surgery.planning.adaptations import Adaptations
 from surgery.planning.allowed import Allowed
 from surgery.planning.batch_norm import OldCounters, zero_counter
 from surgery.planning.candidates import candidates, exceptions
-from surgery.planning.context import Context
+from surgery.planning.context import Context, Drop
 from surgery.planning.differences import Differences, Words
 from surgery.planning.extras import Extras
 from surgery.planning.fitting import Fit, fit, fitted, same_tensor
@@ -132,6 +132,7 @@ class _Loading:
     adaptations: Adaptations = field(init=False)
     _used: set[int] = field(default_factory=set)
     _complete: list[str] = field(default_factory=list)
+    _replaced: list[Drop] = field(default_factory=list)
     _counters: int = 0
     _is_used: bool = False
 
@@ -147,6 +148,7 @@ class _Loading:
             if id(expr) in replaced:
                 self._load(expr, keys)
         self._left_over()
+        self.context.drops.extend(self._replaced)  # last: what was not used is what a reader looks for
         for allowed in (self.missing, self.unexpected, self.mismatched):
             allowed.finish()
         self._report()
@@ -229,7 +231,7 @@ class _Loading:
         """Account for what stood under a key, if it came from a source and not from an initialisation."""
         old = self.subject.entries[key]
         if old.origins:
-            self.context.drop(old, Touch("load", f"{key}: {why}", self.context.here))
+            self._replaced.append(Drop(old.origins, Touch("load", f"{key}: {why}", self.context.here), old))
 
     def _drop(self, name: str, why: str) -> None:
         self.context.drop(self.loaded[name], Touch("load", f"{name} {why}", self.context.here))

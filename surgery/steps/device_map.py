@@ -50,7 +50,7 @@ class _Map(Kind):
 
     def meant(self, word: str, value: Node) -> str | None:
         """A rule, where a mapping from modules to devices was written, as accelerate has it."""
-        if not isinstance(value, Scalar) or value.value is None:
+        if not isinstance(value, Scalar) or value.value is None or "->" in str(value.value):
             return None
         device = f"cuda:{value.value}" if type(value.value) is int else value.value
         return f'a rule is one text, with an arrow: "{word or "**"} -> {device}"'
@@ -99,6 +99,7 @@ class DeviceMap(Step):
 
     example: ClassVar[str] = 'device_map: "features -> cuda:0 or cpu, ** -> cpu"'
     keeps_tensors: ClassVar[bool] = True
+    habits: ClassVar[Mapping[str, str]] = {"rules": "rules are the `map`: `{map: …, offload_dir: …}`"}
 
     map: Any = main(_Map(), default=(), help="rules, or a policy: auto, balanced, sequential")
     policy: str | None = option(one_of(*_POLICIES), help="how accelerate spreads the model over the devices")

@@ -157,6 +157,7 @@ WRONG = {
         "a if ndim == 1 || floating -> b",
         "a if !floating -> b",
         "a if floating ? 1 : 0 -> b",
+        "a.{i:int} if {i} >= 2 -> b",
         "a if dims == 1 -> b",
         "a if dtype == int65 -> b",
         "a if dtype == half -> b",

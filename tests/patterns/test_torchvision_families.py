@@ -91,15 +91,19 @@ def test_every_classifier(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"architecture": "resnet18", "old_classes": 7}, "unused-rule"),
-        ({"architecture": "r3d_18"}, "check-failed"),
-    ],
+    "name", ["resnet18", "squeezenet1_1", "vit_b_16", "convnext_tiny", "googlenet", "mobilenet_v3_small"]
 )
-def test_what_has_no_such_layer_is_an_error(given, words) -> None:
-    with pytest.raises(surgery.SurgeryError, match=words):
-        surgery.load("torchvision/classifier").plan(params={"weights": "null", "num_classes": 3, **given})
+def test_weights_for_other_classes_than_a_thousand(name: str) -> None:
+    recipe = surgery.load("torchvision/classifier")
+    plan = recipe.plan(architecture=name, weights="null", in_channels=5, num_classes=7, old_classes=20)
+    expected = on_meta(name)
+    classifier_by_hand(expected, 5, 7)
+    agrees(plan, expected)
+
+
+def test_what_has_no_such_layer_is_an_error() -> None:
+    with pytest.raises(surgery.SurgeryError, match="check-failed"):
+        surgery.load("torchvision/classifier").plan(architecture="r3d_18", weights="null", num_classes=3)
 
 
 SMALL = ["squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "resnet18"]

@@ -207,6 +207,25 @@ def test_where_the_state_dict_goes(entry, wanted, tmp_path, write):
     assert load(write(subject_of(tmp_path / "in.pt"), "out.pt", container="keep", entry=entry)) == wanted
 
 
+def test_a_pickled_module_in_a_container_gives_way_to_its_state_dict(tmp_path, write):
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    torch.save({"epoch": 3, "net": model, "optimizer": optimizer.state_dict()}, tmp_path / "in.pt")
+    found = load(write(subject_of(tmp_path / "in.pt"), "out.pt", container="keep"))
+    assert found["epoch"] == 3
+    assert found["net"].keys() == {"weight", "bias"}
+    assert torch.equal(found["net"]["weight"], model.weight)
+    assert found["optimizer"]["state"].keys() == {0, 1}
+
+
+def test_a_file_that_is_a_pickled_module_has_nothing_to_keep(tmp_path, write):
+    torch.save(torch.nn.Linear(2, 1), tmp_path / "in.pt")
+    with pytest.raises(SurgeryError, match="nothing-to-keep"):
+        write(subject_of(tmp_path / "in.pt"), "out.pt", container="keep")
+
+
 def test_a_new_container(held, write):
     path = write(held({"w": torch.tensor(1)}), "out.pt", container="keep", entry="model")
     assert load(path) == {"model": {"w": 1}}

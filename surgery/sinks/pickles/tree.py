@@ -39,7 +39,8 @@ def check_tree(subject: Subject, request: Request) -> None:
             raise fail("nothing-to-keep", "there is no checkpoint whose rest could be kept", request.span, (note,))
         return
     entry = rest.entry if request.entry is None else request.entry
-    if any(is_module(node) for node in on_the_way(rest.tree, rest.entry)):
+    *above, _ = (rest.tree, *on_the_way(rest.tree, rest.entry))  # a module in a container gives way to its state dict
+    if any(is_module(node) for node in above):
         note = "`container: bare` writes the state dict"
         raise fail(
             "nothing-to-keep", "the tensors stand in a pickled module, not in a container", request.span, (note,)
