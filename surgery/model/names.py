@@ -119,8 +119,15 @@ def imported(name: str, allow: Iterable[str], span: Span | None) -> Any:
         module = importlib.import_module(module_name)
     except Exception as error:
         message = f"`{module_name}` cannot be imported: {type(error).__name__}: {error}"
-        raise fail("import-failed", message, span, cause=error) from error
+        raise fail("import-failed", message, span, _to_find(error), cause=error) from error
     if not hasattr(module, attribute):
         near = did_you_mean(attribute, vars(module))
         raise fail("import-failed", f"`{module_name}` has no `{attribute}`", span, (near,) if near else ())
     return getattr(module, attribute)
+
+
+def _to_find(error: BaseException) -> tuple[str, ...]:
+    """How a module is found that is not: the command does not look into the directory in which it is called."""
+    if not isinstance(error, ModuleNotFoundError):
+        return ()
+    return ("it is not installed; a file of your own is found with `PYTHONPATH=DIRECTORY surgery …`",)
