@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from surgery.lang.expression import Arithmetic, Comparison, Const, Expression, Minus, Name, Parameter, names, walk
+from surgery.inversion.sums import plus, sum_of
+from surgery.lang.expression import Arithmetic, Comparison, Const, Expression, Name, names, walk
 
-__all__ = ["Known", "Parted", "Undone", "divides", "divisors", "linear", "parted", "plus", "small", "undo", "undo_two"]
+__all__ = ["Known", "Parted", "Undone", "divides", "divisors", "parted", "small", "undo", "undo_two"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,6 @@ class Undone:
     condition: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Linear:
-    """A sum: captures, each with its factor, a constant, and parameters that are added or taken away."""
-
-    factors: Mapping[str, int]
-    constant: int
-    parameters: tuple[tuple[int, Parameter], ...] = ()
-
-
 def undo(expression: Expression, known: Mapping[str, tuple[int, int]] | None = None) -> Undone | None:
     """An expression in one capture, backwards; None where its value does not tell the capture.
 
@@ -72,16 +64,13 @@ def undo(expression: Expression, known: Mapping[str, tuple[int, int]] | None = N
     whole = _divided(expression, known or {})
     if whole is not None:
         return whole
-    form = linear(expression)
+    form = sum_of(expression)
     if form is None or len(form.factors) != 1:
         return None
     ((capture, factor),) = form.factors.items()
     name = Name(capture)
     if factor == 1:
-        found: Expression = plus(name, -form.constant)
-        for sign, parameter in form.parameters:
-            found = Arithmetic("-" if sign > 0 else "+", found, parameter)
-        return Undone(capture, found)
+        return Undone(capture, form.taken_from(name))
     if form.parameters:
         return None
     if factor == -1:
@@ -103,7 +92,7 @@ def undo_two(expression: Expression, below: Mapping[str, int]) -> list[Undone] |
     i = (i - 1) // 3 if (i - 1) % 3 < 2
     j = (i - 1) % 3 if None
     """
-    form, low = linear(expression), small(expression)
+    form, low = sum_of(expression), small(expression)
     if form is None or form.parameters or low is None or low not in below:
         return None
     high, factor = next((name, factor) for name, factor in form.factors.items() if name != low)
@@ -117,7 +106,7 @@ def undo_two(expression: Expression, below: Mapping[str, int]) -> list[Undone] |
 
 def small(expression: Expression) -> str | None:
     """The capture that counts one by one, where an expression puts two together, as ``j`` in ``{3 * i + j}``."""
-    form = linear(expression)
+    form = sum_of(expression)
     if form is None or len(form.factors) != 2:
         return None
     (low, one), (_, factor) = sorted(form.factors.items(), key=lambda item: item[1])
@@ -133,7 +122,7 @@ def _divided(expression: Expression, known: Mapping[str, tuple[int, int]]) -> Un
     quotient = undo(_with_quotient(expression, name, divisor))
     if quotient is None or quotient.condition is not None:
         return None
-    form = linear(quotient.expression)
+    form = sum_of(quotient.expression)
     if form is None or form.parameters or form.factors != {name: 1}:
         return Undone(name, plus(Arithmetic("*", Const(divisor), quotient.expression), remainder))
     return Undone(name, plus(Arithmetic("*", Const(divisor), Name(name)), divisor * form.constant + remainder))
@@ -175,10 +164,10 @@ def parted(expressions: Iterable[Expression]) -> Parted | None:
     """
     found: dict[str, Parted] = {}
     for one in expressions:
-        form = linear(one.left) if isinstance(one, Arithmetic) else None
-        if form is None or list(form.factors.values()) != [1] or form.parameters or not _by_integer(one):
+        form = sum_of(one.left) if isinstance(one, Arithmetic) else None
+        if form is None or form.shifted is None or form.parameters or not _by_integer(one):
             return None
-        found[one.operator] = Parted(next(iter(form.factors)), form.constant, one.right.value)  # type: ignore[attr-defined]
+        found[one.operator] = Parted(form.shifted, form.constant, one.right.value)  # type: ignore[attr-defined]
     return found["//"] if len(found) == 2 and len(set(found.values())) == 1 else None
 
 
@@ -195,46 +184,3 @@ def _by_integer(expression: Expression) -> bool:
         and type(expression.right.value) is int
         and expression.right.value > 0
     )
-
-
-def plus(expression: Expression, constant: int) -> Expression:
-    """The sum, as one writes it."""
-    if constant == 0:
-        return expression
-    return Arithmetic("+" if constant > 0 else "-", expression, Const(abs(constant)))
-
-
-def linear(expression: Expression) -> _Linear | None:
-    """The expression as a sum; None where it is none."""
-    match expression:
-        case Name(name=name):
-            return _Linear({name: 1}, 0)
-        case Const(value=int() as value) if type(value) is int:
-            return _Linear({}, value)
-        case Parameter():
-            return _Linear({}, 0, ((1, expression),))
-        case Minus(operand=operand):
-            return _scaled(linear(operand), -1)
-        case Arithmetic(operator="*", left=left, right=right):
-            first, second = linear(left), linear(right)
-            for one, other in ((first, second), (second, first)):
-                if one and other and not one.factors and not one.parameters:
-                    return _scaled(other, one.constant)
-            return None
-        case Arithmetic(operator="+" | "-" as operator, left=left, right=right):
-            return _added(linear(left), _scaled(linear(right), 1 if operator == "+" else -1))
-    return None
-
-
-def _scaled(form: _Linear | None, by: int) -> _Linear | None:
-    if form is None or (form.parameters and abs(by) != 1):
-        return None
-    signs = tuple((sign * by, parameter) for sign, parameter in form.parameters)
-    return _Linear({name: factor * by for name, factor in form.factors.items()}, form.constant * by, signs)
-
-
-def _added(one: _Linear | None, other: _Linear | None) -> _Linear | None:
-    if one is None or other is None:
-        return None
-    factors = {name: one.factors.get(name, 0) + other.factors.get(name, 0) for name in {**one.factors, **other.factors}}
-    return _Linear(factors, one.constant + other.constant, (*one.parameters, *other.parameters))

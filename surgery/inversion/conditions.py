@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from surgery.inversion.arithmetic import Known, divides, linear
+from surgery.inversion.arithmetic import Known, divides
+from surgery.inversion.sums import Sum, sum_of
 from surgery.lang.expression import Arithmetic, Boolean, Comparison, Const, Expression, Name
 
 __all__ = ["known", "says_only_remainders", "shifted", "told"]
@@ -44,6 +45,10 @@ def shifted(condition: Expression, what: Expression, by: Expression) -> Expressi
     >>> i = Name("i")
     >>> print(shifted(Comparison((Const(8), i, Const(24)), ("<=", "<")), i, Arithmetic("-", i, Const(16))))
     24 <= i < 40
+    >>> from surgery.lang.expression import Parameter
+    >>> n, first = Parameter("n"), Parameter("first")
+    >>> print(shifted(Comparison((i, Arithmetic("+", first, n)), (">=",)), i, Arithmetic("+", i, n)))
+    i >= ${first}
     """
     if condition == what:
         return by
@@ -62,16 +67,18 @@ def shifted(condition: Expression, what: Expression, by: Expression) -> Expressi
 
 
 def _moved(condition: Comparison, what: Expression, by: Expression) -> Comparison | None:
-    """A comparison with integers in which an index is replaced by another one, and a number added to it."""
-    form = linear(by)
-    if form is None or list(form.factors.values()) != [1] or form.parameters or "in" in condition.operators:
+    """A comparison of an index in which another one, and something added to it, takes its place: that is worked out."""
+    form = sum_of(by)
+    if form is None or form.shifted is None or "in" in condition.operators:
         return None
     operands: list[Expression] = []
+    offset = Sum({}, form.constant, form.parameters).scaled(-1)
     for operand in condition.operands:
+        other = sum_of(operand)
         if operand == what:
-            operands.append(Name(next(iter(form.factors))))
-        elif isinstance(operand, Const) and type(operand.value) is int:
-            operands.append(Const(operand.value - form.constant))
+            operands.append(Name(form.shifted))
+        elif other is not None and not other.factors and offset and (less := (other + offset).written()):
+            operands.append(less)
         else:
             return None
     return Comparison(tuple(operands), condition.operators)

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from surgery.inversion.arithmetic import Known, Parted, Undone, parted, plus, small, undo, undo_two
+from surgery.inversion.arithmetic import Known, Parted, Undone, parted, small, undo, undo_two
 from surgery.inversion.conditions import says_only_remainders, shifted, told
+from surgery.inversion.sums import plus
 from surgery.lang.expression import Arithmetic, Comparison, Const, Expression, Name, names
 from surgery.lang.path import Capture, Group, Part, Path, Segment
 from surgery.lang.template import Hole, Mapped, TargetPart, TargetSegment, Template
