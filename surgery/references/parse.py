@@ -17,6 +17,8 @@ from surgery.suggest import did_you_mean
 __all__ = ["collection", "is_path", "parse_reference"]
 
 _KIND = re.compile(r"([a-z][a-z0-9+]*):")
+#: the address of a file's page, as a browser shows it
+_PAGE = re.compile(r"https://github\.com/([^/\s]+/[^/\s]+)/(?:blob|raw)/([^/\s]+)/(\S+)")
 
 
 def parse_reference(text: str, span: Span | None = None, *, beside: Reference | None = None) -> Reference:
@@ -61,7 +63,9 @@ def _parsed(text: str, span: Span | None) -> tuple[type[Reference], Words]:
     if name not in REFERENCES or name == "path":
         kinds = [known for known in REFERENCES if known != "path"]
         examples = ", ".join(f"`{REFERENCES[known].example}`" for known in kinds)
-        notes = [did_you_mean(name, kinds) or f"such as {examples}"]
+        page = _PAGE.fullmatch(text)
+        near = f"did you mean `github:{page[1]}//{page[3]}@{page[2]}`?" if page else did_you_mean(name, kinds)
+        notes = [near or f"such as {examples}"]
         raise fail("reference", f"there are no references of the kind `{name}:`", span, (*notes, f"a path: `./{text}`"))
     try:
         tree = _parser().parse(text)

@@ -47,6 +47,7 @@ def test_every_kind_has_an_example_that_is_one(kind):
     ("text", "message"),
     [
         ("gihub:org/repo//a.yaml", "did you mean `github`?"),
+        ("https://github.com/org/repo/blob/v1/a/b.yaml", "did you mean `github:org/repo//a/b.yaml@v1`?"),
         ("github:org//a.yaml", "names no recipe"),
         ("github:org/repo/a.yaml", "names no recipe"),
         ("github:org/repo//../a.yaml", "leads out of the repository"),
