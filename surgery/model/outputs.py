@@ -14,6 +14,7 @@ from surgery.diagnostics import Span, fail
 from surgery.suggest import did_you_mean
 
 __all__ = [
+    "apart",
     "Difference",
     "distance",
     "first_difference",
