@@ -14,8 +14,8 @@ from surgery.diagnostics import Span, fail
 from surgery.suggest import did_you_mean
 
 __all__ = [
-    "apart",
     "Difference",
+    "apart",
     "distance",
     "first_difference",
     "outputs_of",
