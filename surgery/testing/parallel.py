@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -50,7 +51,7 @@ def try_recipes(names: Sequence[str], allow: frozenset[str], select: str = "", *
 
 
 def _begin() -> None:
-    """A process that is interrupted removes its directory, and ends without a word: the one that began it has that."""
+    """A process that is interrupted ends without a word: the one that began it has that."""
     signal.signal(signal.SIGINT, _leave)
 
 
@@ -59,5 +60,12 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _try(name: str, *, allow: frozenset[str], select: str, in_force: Mapping[str, Any]) -> Tested:
-    with limited(in_force):
-        return try_recipe(name, allow, select)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with limited(in_force):
+            return try_recipe(name, allow, select)
+    except KeyboardInterrupt:
+        # the directory of the case is gone by now, and the pool would go on with the next recipe
+        os._exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, _leave)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -60,12 +65,51 @@ def test_side_by_side(surgery):
 def test_a_process_that_dies(surgery, directory, monkeypatch):
     """Of code that ends it, or of too little memory."""
     monkeypatch.syspath_prepend(str(directory))
+    monkeypatch.setenv("TMPDIR", str(directory))  # what such a process leaves behind
     (directory / "ending_models.py").write_text("import os\nos._exit(1)\n", encoding="utf-8")
     text = 'source: {python: "ending_models:Net"}\ntests: [{name: a}]\n'
     (directory / "recipes/good.yaml").write_text(text, encoding="utf-8")
     assert "error[test-failed]: a process died while it tried a case" in surgery(
         "test recipes -j 2 --allow import:ending_models"
     )
+
+
+WAITING = """\
+import os, time
+def wait():
+    open(os.path.join(os.environ["TMPDIR"], f"begun-{os.getpid()}"), "w").close()
+    time.sleep(60)
+"""
+
+
+def test_interrupted_side_by_side(directory):
+    """No case is begun any more, and no directory stays."""
+    (directory / "waiting_models.py").write_text(WAITING, encoding="utf-8")
+    apart = directory / "apart"
+    apart.mkdir()
+    case = 'source: {python: "waiting_models:wait"}\ntests: [{name: a}, {name: b}]\n'
+    for name in "123":
+        (directory / f"{name}.yaml").write_text(case, encoding="utf-8")
+    line = [
+        sys.executable,
+        "-m",
+        "surgery",
+        "test",
+        *(f"{n}.yaml" for n in "123"),
+        "-j2",
+        "--allow",
+        "import:waiting_models",
+    ]
+    env = {**os.environ, "TMPDIR": str(apart), "PYTHONPATH": str(directory)}
+    with subprocess.Popen(line, env=env, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while len(list(apart.glob("begun-*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.strip()) == (130, "")
+    assert len(list(apart.glob("begun-*"))) == 2
+    assert not list(apart.glob("surgery-test-*"))
 
 
 SAID = {
