@@ -117,7 +117,7 @@ def imported(name: str, allow: Iterable[str], span: Span | None) -> Any:
         raise fail("not-allowed", f"`{name}` needs code to be imported, and nobody allowed that", span, (note,))
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # of a script that runs as it is imported
         message = f"`{module_name}` cannot be imported: {type(error).__name__}: {error}"
         raise fail("import-failed", message, span, _to_find(error), cause=error) from error
     if not hasattr(module, attribute):
