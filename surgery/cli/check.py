@@ -23,7 +23,7 @@ def command(recipes: tuple[str, ...]) -> int:
     `surgery plan`. All errors of all files are reported.
     """
     from surgery.api import load
-    from surgery.included import check_included
+    from surgery.inclusion_check import check_included
 
     current = session()
     found: dict[str, tuple[Diagnostic, ...]] = {}

@@ -7,66 +7,15 @@ key of another, or gives a key another name, falls back to the entries that it w
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from surgery.foreign.letters import Cell, Dot, Letters, text_letters
+from surgery.foreign.numbered import NUMBERS, Entry, Number, Rule, Tokens, segments_of, tokens_of
 from surgery.foreign.trial import Trial
-from surgery.lang.expression import Arithmetic, Const, Name
-from surgery.lang.path import Capture, Literal, Path, Segment
-from surgery.lang.template import Hole, TargetSegment, Template
 
-__all__ = ["Entry", "Rule", "generalised", "letters_of"]
+__all__ = ["generalised"]
 
-_NUMBERS = re.compile(r"(0|[1-9]\d{0,17})(?!\d)")
 _NAMES = "ijklmn"
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number in a key that varies: the one captured as `name`, and `offset` more."""
-
-    name: str
-    offset: int = 0
-
-
-#: literal text, dots included, and numbers that vary
-Tokens: TypeAlias = tuple[str | Number, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the mapping."""
-
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule, and the entries it was made of."""
-
-    old: Tokens
-    new: Tokens
-    entries: tuple[Entry, ...]
-
-    @property
-    def left(self) -> str:
-        """The selector."""
-        return str(Path(tuple(Segment(tuple(_part(token) for token in segment)) for segment in _segments(self.old))))
-
-    @property
-    def text(self) -> str:
-        """The rule as a recipe has it."""
-        right = tuple(TargetSegment(tuple(_target(token) for token in segment)) for segment in _segments(self.new))
-        return f"{self.left} -> {Template(right)}"
-
-    def exploded(self) -> list[Rule]:
-        """A rule for each entry."""
-        return [_literal(entry) for entry in self.entries]
 
 
 def generalised(mapping: Mapping[str, str], *, subtrees: bool = True) -> list[Rule]:
@@ -81,7 +30,7 @@ def generalised(mapping: Mapping[str, str], *, subtrees: bool = True) -> list[Ru
     entries = [Entry(old, new) for old, new in mapping.items()]
     groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
-        groups[_NUMBERS.sub("#", entry.old), _NUMBERS.sub("#", entry.new)].append(entry)
+        groups[NUMBERS.sub("#", entry.old), NUMBERS.sub("#", entry.new)].append(entry)
     rules = [rule for group in groups.values() for rule in _of_group(group)]
     if subtrees:
         rules = _modules(rules)
@@ -91,21 +40,21 @@ def generalised(mapping: Mapping[str, str], *, subtrees: bool = True) -> list[Ru
 def _of_group(entries: list[Entry]) -> Iterator[Rule]:
     """The rules for entries that differ in numbers alone: one, or one for each value of a number that decides more."""
     if len(entries) == 1:
-        yield _literal(entries[0])
+        yield Rule.literal(entries[0])
         return
-    old = [_NUMBERS.findall(entry.old) for entry in entries]
-    new = [_NUMBERS.findall(entry.new) for entry in entries]
+    old = [NUMBERS.findall(entry.old) for entry in entries]
+    new = [NUMBERS.findall(entry.new) for entry in entries]
     columns = list(zip(*old, strict=True))
     varying = [index for index, column in enumerate(columns) if len(set(column)) > 1]
     names = {index: _NAMES[n] if n < len(_NAMES) else f"i{n}" for n, index in enumerate(varying)}
     numbers = [_follows(column, columns, names) for column in zip(*new, strict=True)]
     if None not in numbers:
         left = [Number(names[index]) if index in names else column[0] for index, column in enumerate(columns)]
-        yield Rule(_tokens(entries[0].old, left), _tokens(entries[0].new, numbers), tuple(entries))  # type: ignore[arg-type]
+        yield Rule(tokens_of(entries[0].old, left), tokens_of(entries[0].new, numbers), tuple(entries))  # type: ignore[arg-type]
         return
     # some number decides more than itself: a rule for each of its values, the number being the one that gives fewest
     ways = [_by_value(entries, old, index) for index in varying]
-    yield from min(ways, key=len) if ways else map(_literal, entries)
+    yield from min(ways, key=len) if ways else map(Rule.literal, entries)
 
 
 def _by_value(entries: list[Entry], numbers: list[list[str]], index: int) -> list[Rule]:
@@ -128,22 +77,6 @@ def _follows(column: Sequence[str], columns: Sequence[Sequence[str]], names: Map
     return None
 
 
-def _tokens(key: str, numbers: Sequence[str | Number]) -> Tokens:
-    """A key with its numbers in place; what stands still is text again."""
-    texts = _NUMBERS.split(key)[::2]
-    found: list[str | Number] = [texts[0]]
-    for number, text in zip(numbers, texts[1:], strict=True):
-        if isinstance(number, Number):
-            found += [number, text]
-        else:
-            found[-1] = f"{found[-1]}{number}{text}"
-    return tuple(found)
-
-
-def _literal(entry: Entry) -> Rule:
-    return Rule((entry.old,), (entry.new,), (entry,))
-
-
 def _modules(rules: list[Rule]) -> list[Rule]:
     """Rules that agree on all below a module as one rule for the module, from the leaves up."""
     while True:
@@ -154,7 +87,7 @@ def _modules(rules: list[Rule]) -> list[Rule]:
                 targets[above].add(_without_end(rule.new, under))
                 below[above].append(number)
         joined: dict[int, Rule | None] = {}
-        for above in sorted(below, key=lambda tokens: -len(_segments(tokens))):
+        for above in sorted(below, key=lambda tokens: -len(segments_of(tokens))):
             (target, *others), members = targets[above], below[above]
             if target is not None and not others and len(members) > 1 and not any(n in joined for n in members):
                 entries = tuple(entry for number in members for entry in rules[number].entries)
@@ -209,38 +142,4 @@ def _tried(rules: list[Rule], mapping: Mapping[str, str]) -> list[Rule]:
 
 def _special(rule: Rule) -> tuple[int, bool]:
     """What comes first: what names more segments, since fewer take all below; then what stands for one key."""
-    return -len(_segments(rule.old)), len(rule.entries) > 1
-
-
-def _segments(tokens: Tokens) -> list[list[str | Number]]:
-    found: list[list[str | Number]] = [[]]
-    for token in tokens:
-        if isinstance(token, Number):
-            found[-1].append(token)
-            continue
-        for number, text in enumerate(token.split(".")):
-            if number:
-                found.append([])
-            if text:
-                found[-1].append(text)
-    return found
-
-
-def letters_of(tokens: Tokens) -> Letters:
-    """The same key in letters."""
-    found: list[Cell | Dot] = []
-    for token in tokens:
-        found += [Cell("int", f"number {token.name}")] if isinstance(token, Number) else text_letters(token)
-    return tuple(found)
-
-
-def _part(token: str | Number) -> Literal | Capture:
-    return Literal(token) if isinstance(token, str) else Capture(token.name, "int")
-
-
-def _target(token: str | Number) -> Literal | Hole:
-    if isinstance(token, str):
-        return Literal(token)
-    if not token.offset:
-        return Hole(Name(token.name))
-    return Hole(Arithmetic("+" if token.offset > 0 else "-", Name(token.name), Const(abs(token.offset))))
+    return -len(segments_of(rule.old)), len(rule.entries) > 1

@@ -8,13 +8,14 @@ everything is carried over.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 
-from surgery.foreign.branches import Branch, Edge, Item, Mark, Not, OneOf, Text, Wild
+from surgery.foreign.branches import Branch, Item, Mark, OneOf, Text, Wild
 from surgery.foreign.letters import Cell, Dot, Letters, text_letters
 from surgery.foreign.remarks import Inexpressible, Reading
 from surgery.foreign.replacement import Group, Piece
+from surgery.foreign.shape import Shape, shape_of
 
 __all__ = ["Sides", "sides_of"]
 
@@ -34,18 +35,6 @@ class Sides:
     readings: frozenset[Reading] = frozenset()
 
 
-@dataclass(slots=True)
-class _Shape:
-    """A branch, its places and what it rules out taken from its items."""
-
-    items: list[Item] = field(default_factory=list)
-    start: bool = False
-    end: bool = False
-    first_word: bool = False
-    last_word: bool = False
-    excluded: list[Branch] = field(default_factory=list)
-
-
 def sides_of(branch: Branch, pieces: Sequence[Piece], *, head: Letters = ()) -> list[Sides]:
     """The rules that one branch of a pattern comes to, most often one.
 
@@ -57,7 +46,7 @@ def sides_of(branch: Branch, pieces: Sequence[Piece], *, head: Letters = ()) -> 
     Raises:
         Inexpressible: our language has no such rule.
     """
-    shape = _shape(branch)
+    shape = shape_of(branch)
     found = []
     for items in _spread(shape.items, shape):
         sides = _sides(items, shape, pieces, head)
@@ -66,47 +55,7 @@ def sides_of(branch: Branch, pieces: Sequence[Piece], *, head: Letters = ()) -> 
     return found
 
 
-def _shape(branch: Branch) -> _Shape:
-    shape = _Shape()
-    consuming = [index for index, item in enumerate(branch) if isinstance(item, Text | Wild | OneOf)]
-    first, last = (consuming[0], consuming[-1]) if consuming else (len(branch), -1)
-    for index, item in enumerate(branch):
-        match item:
-            case Edge(place="start"):
-                if index > first:
-                    raise Inexpressible("it asks for the beginning of a key in its midst")
-                shape.start = True
-            case Edge(place="end"):
-                if index < last:
-                    raise Inexpressible("it asks for the end of a key in its midst")
-                shape.end = True
-            case Edge(place="word"):
-                if first < index <= last:
-                    raise Inexpressible("it asks for the edge of a word in its midst")
-                shape.first_word |= index <= first
-                shape.last_word |= index > last
-            case Not(ahead=False) if index <= first and Edge("start") in branch[:index]:
-                pass  # nothing stands before the beginning
-            case Not(ahead=ahead, branches=branches):
-                shape.excluded += [_excluded(branch, index, ahead, inner) for inner in branches]
-            case _:
-                shape.items.append(item)
-    return shape
-
-
-def _excluded(branch: Branch, index: int, ahead: bool, inner: Branch) -> Branch:
-    """What `branch` matches where `inner` stands at that place: it is left out of the selection."""
-    before = [item for item in branch[:index] if not isinstance(item, Not)]
-    after = [item for item in branch[index + 1 :] if not isinstance(item, Not)]
-    open_after = [i for i in after if isinstance(i, Text | OneOf) or (isinstance(i, Wild) and i.kind != "rest")]
-    if ahead and not open_after:
-        return (*before, *inner)
-    if not ahead and not any(isinstance(item, Text | OneOf | Wild) for item in before):
-        return (*(i for i in before if i != Edge("word")), *inner, *(i for i in after if i != Edge("word")))
-    raise Inexpressible("it looks ahead or back in the midst of what it matches")
-
-
-def _spread(items: Sequence[Item], shape: _Shape) -> Iterator[list[Item | Letters]]:
+def _spread(items: Sequence[Item], shape: Shape) -> Iterator[list[Item | Letters]]:
     """The items with each wildcard over segments spelled out: inside one segment, and over several."""
     consuming = [index for index, item in enumerate(items) if isinstance(item, Text | Wild | OneOf)]
     for index, item in enumerate(items):
@@ -147,7 +96,7 @@ def _begins_with_dot(items: Sequence[Item]) -> bool:
     return isinstance(first, Text) and first.text.startswith(".")
 
 
-def _sides(items: Sequence[Item | Letters], shape: _Shape, pieces: Sequence[Piece], head: Letters) -> Sides | None:
+def _sides(items: Sequence[Item | Letters], shape: Shape, pieces: Sequence[Piece], head: Letters) -> Sides | None:
     core, groups = _letters(items)
     if not core and not shape.start:
         raise Inexpressible(
@@ -158,18 +107,7 @@ def _sides(items: Sequence[Item | Letters], shape: _Shape, pieces: Sequence[Piec
     lead = () if shape.start or _is_rest(consuming[:1]) else _LEAD
     carried = _is_rest(consuming[-1:])
     tail = () if shape.end or carried else _TAIL
-    right = [*groups.get(_BEHIND, ())]
-    for piece in pieces:
-        match piece:
-            case Text(text=text):
-                right += text_letters(text)
-            case Group(number=number):
-                right += groups.get(number, ())
-            case OneOf():
-                right.append(_one_of(piece))
-            case Wild(number=number):
-                right.append(Cell("int", f"digits{number}"))
-    right += groups.get(_AHEAD, ())
+    right = _replaced(pieces, groups)
     if lead and (shape.first_word or _is_open(core[:1])):
         lead = (lead[0], Dot())
         readings |= {Reading.EDGE} if shape.first_word or _is_digits(core[:1]) else set()
@@ -187,6 +125,22 @@ def _sides(items: Sequence[Item | Letters], shape: _Shape, pieces: Sequence[Piec
         # a selector takes what lies below, too
         excluded.append((*left, Dot(), Cell("star", "below")))
     return Sides(left, (*head, *lead, *right, *tail), tuple(excluded), frozenset(readings))
+
+
+def _replaced(pieces: Sequence[Piece], groups: dict[int, Letters]) -> list[Cell | Dot]:
+    """What stands in place of a match, and of what had to stand beside it."""
+    found = [*groups.get(_BEHIND, ())]
+    for piece in pieces:
+        match piece:
+            case Text(text=text):
+                found += text_letters(text)
+            case Group(number=number):
+                found += groups.get(number, ())
+            case OneOf():
+                found.append(_one_of(piece))
+            case Wild(number=number):
+                found.append(Cell("int", f"digits{number}"))
+    return [*found, *groups.get(_AHEAD, ())]
 
 
 def _is_rest(items: Sequence[Item]) -> bool:

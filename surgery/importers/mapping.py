@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from surgery.diagnostics import fail
 from surgery.foreign.data import read_data
-from surgery.foreign.generalise import Rule, generalised
+from surgery.foreign.generalise import generalised
+from surgery.foreign.numbered import Rule
 from surgery.foreign.trial import Trial
 from surgery.importers.base import IMPORTERS, Imported, ImportedStep, Importer, Line, lines_of
 

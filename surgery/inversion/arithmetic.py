@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from surgery.inversion.sums import plus, sum_of
+from surgery.inversion.sums import Sum, plus, sum_of
 from surgery.lang.expression import Arithmetic, Comparison, Const, Expression, Name, names, walk
 
 __all__ = ["Known", "Parted", "Undone", "divides", "divisors", "parted", "small", "undo", "undo_two"]
@@ -71,11 +71,10 @@ def undo(expression: Expression, known: Mapping[str, tuple[int, int]] | None = N
     name = Name(capture)
     if factor == 1:
         return Undone(capture, form.taken_from(name))
-    if form.parameters:
-        return None
     if factor == -1:
-        return Undone(capture, Arithmetic("-", Const(form.constant), name))
-    if factor < 2 or form.constant < 0:
+        rest = Sum({}, form.constant, form.parameters).written()
+        return Undone(capture, Arithmetic("-", rest, name)) if rest else None
+    if factor < 2 or form.constant < 0 or form.parameters:
         return None
     parity = Comparison((Arithmetic("%", name, Const(factor)), Const(form.constant % factor)), ("==",))
     return Undone(capture, plus(Arithmetic("//", name, Const(factor)), -(form.constant // factor)), parity)

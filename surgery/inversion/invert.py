@@ -92,8 +92,9 @@ def _beside(piece: Piece, words: Mapping[str, Any], *, first: bool) -> Piece:
 
 
 def _raise_errors(said: Sequence[Diagnostic]) -> None:
-    if any(one.severity == "error" for one in said):
-        raise SurgeryError(said)
+    errors = [one for one in said if one.severity == "error"]
+    if errors:
+        raise SurgeryError(errors)
 
 
 def _written(

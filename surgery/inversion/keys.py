@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 
 from surgery.lang.path import Capture, Deep, Literal, Part, Path, Segment, Star
 
 __all__ = ["covering", "moving", "path_of"]
 
-#: subtrees that are told one by one
+#: subtrees that are told one by one, and indices that are put together
 _FEW = 4
 
 
@@ -25,6 +26,8 @@ def covering(keys: Sequence[str], others: Collection[str]) -> list[Path]:
 
     >>> [str(path) for path in covering(["a.0.x.w", "a.1.x.w", "b.w"], ["a.0.y"])]
     ['a.*.x', 'b']
+    >>> [str(path) for path in covering(["a.0.2", "a.1.2", "a.2.2"], ["a.0.1", "a.1.3"])]
+    ['a.*.2']
     """
     there = _Prefixes(others)
     found = _Patterns()
@@ -33,12 +36,19 @@ def covering(keys: Sequence[str], others: Collection[str]) -> list[Path]:
             continue
         subtree = next((prefix for prefix in _leading(key) if not there.any_under(prefix)), None)
         if subtree is not None:
-            wide = tuple(Star() if segment.isdecimal() else segment for segment in subtree)
-            found.add(subtree if there.any_under(wide) else wide)
+            found.add(next(pattern for pattern in _widened(subtree) if not there.any_under(pattern)))
     ends = dict.fromkeys(key.rpartition(".")[2] for key in keys)
     if _FEW < len(found.patterns) > len(ends) and not any(other.rpartition(".")[2] in ends for other in others):
         return [path_of((Deep(), end)) for end in ends]
     return [path_of(pattern) for pattern in found.patterns]
+
+
+def _widened(subtree: tuple[str, ...]) -> Iterator[tuple[str | Part, ...]]:
+    """The subtree with stars for its indices: for all of them, for fewer and fewer, for none."""
+    indices = [place for place, segment in enumerate(subtree) if segment.isdecimal()][:_FEW]
+    for count in range(len(indices), -1, -1):
+        for places in combinations(indices, count):
+            yield tuple(Star() if place in places else segment for place, segment in enumerate(subtree))
 
 
 def _blanked(key: Sequence[str | Part], at: Collection[int]) -> tuple[str | Part | None, ...]:

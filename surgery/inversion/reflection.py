@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from surgery.inversion.arithmetic import Known, Parted, Undone, parted, small, undo, undo_two
 from surgery.inversion.conditions import says_only_remainders, shifted, told
 from surgery.inversion.sums import plus
+from surgery.inversion.text import plain_parameters
 from surgery.lang.expression import Arithmetic, Comparison, Const, Expression, Name, names
 from surgery.lang.path import Capture, Group, Part, Path, Segment
 from surgery.lang.template import Hole, Mapped, TargetPart, TargetSegment, Template
+from surgery.wording import listed
 
 __all__ = ["OneWay", "Reflection"]
 
@@ -74,15 +76,15 @@ class Reflection:
             self._join(divided, next(e for e in distinct if isinstance(e, Arithmetic) and e.operator == "%"))
             return
         if len(distinct) > 1:
-            listed = " and ".join(f"`{{{expression}}}`" for expression in distinct)
-            raise OneWay(f"{listed} are made of one capture, which takes more than one rule backwards", holes[0].at)
+            them = listed(map(_hole, distinct))
+            raise OneWay(f"{them} are made of one capture, which takes more than one rule backwards", holes[0].at)
         (expression,) = distinct
         one = undo(expression, self.known.remainders)
         found = undo_two(expression, self.known.below) if one is None else [one]
         if found is None:
             low = small(expression)
             unless = f", unless a condition bounds `{low}`" if low else ""
-            raise OneWay(f"`{{{expression}}}` does not say what `{{{name}}}` was{unless}", holes[0].at)
+            raise OneWay(f"`{_hole(expression)}` does not say what `{{{name}}}` was{unless}", holes[0].at)
         self.undone |= {undone.name: undone for undone in found if undone.name == name}
 
     def _join(self, by: Parted, remainder: Expression) -> None:
@@ -142,6 +144,10 @@ class Reflection:
         for undone in sorted((self.undone[n] for n in found if n in self.undone), key=_is_of_another):
             condition = shifted(condition, Name(undone.name), undone.expression)
         return told(condition)
+
+
+def _hole(expression: Expression) -> str:
+    return plain_parameters(f"{{{expression}}}")
 
 
 def _is_of_another(undone: Undone) -> bool:

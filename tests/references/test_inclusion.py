@@ -9,7 +9,7 @@ import torch
 
 import surgery
 from surgery.diagnostics import SurgeryError
-from surgery.included import check_included
+from surgery.inclusion_check import check_included
 from surgery.report.json import plan_document
 from surgery.testing.running import try_recipe
 

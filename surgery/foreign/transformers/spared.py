@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from surgery.foreign.generalise import generalised, letters_of
+from surgery.foreign.generalise import generalised
 from surgery.foreign.letters import Letters
+from surgery.foreign.numbered import letters_of
 
 __all__ = ["excluded_of", "spared_keys"]
 
