@@ -81,6 +81,11 @@ def test_steps_that_keep_every_tensor_do_not() -> None:
 
 
 OPERATIONS = {
+    "from the end": ("l.{i:int} -> b.{$n - 1 - i} via flip", "b.{i:int} -> l.{$n - 1 - i} via flip"),
+    "bounds": (
+        "l.{i:int} if i >= 3 + $n -> b.{i - $n} via flip",
+        "b.{i:int} if i >= 3 -> l.{i + $n} via flip",
+    ),
     "chunk": ("a -> (q|k) via chunk(dim=1)", "(q|k) -> a via concat(dim=1)"),
     "split": ("a -> (q|k) via split([$n, 2])", "(q|k) -> a via concat"),
     "stack": ("e.{i:int}.w -> w via stack", "w -> e.{i}.w via unstack"),
