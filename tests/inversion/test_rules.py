@@ -115,9 +115,14 @@ SHARPENED = {
     "bounds": ("x.{i:int} -> l.{i}", ["x.3", "x.4", "l.0", "l.1"], ["l.{i:int} if i >= 3 -> x.{i}"]),
     "between": ("x.{i:int} -> l.{i}", ["x.3", "x.4", "l.0", "l.9"], ["l.{i:int} if 3 <= i <= 4 -> x.{i}"]),
     "indices that are put together": (
-        "f.{i:int}.{j:int}.{k:int} -> b.{i}.{2 * j + k}, f.{i:int}.{j:int} -> b.{i}.{j + 2}",
-        [f"f.{i}.{rest}" for i in range(9) for rest in ("0.0", "0.1", "1.0", "1.1", "2", "3")],
-        ["b.{i:int}.{j:int} except b.*.4 | b.*.5 -> f.{i}.{j // 2}.{j % 2}", "b.{i:int}.{j:int} -> f.{i}.{j - 2}"],
+        "f.{i:int}.{j:int}.{k:int} -> b.{i}.{2 * j + k}, f.0.{j:int} -> b.0.{j + 1}, f.{i:int}.{j:int} -> b.{i}.{j + 2}",
+        ["f.0.0.0", "f.0.0.1", "f.0.1", "f.0.2"]
+        + [f"f.{i}.{rest}" for i in range(1, 9) for rest in ("0.0", "0.1", "1.0", "1.1", "2", "3")],
+        [
+            "b.{i:int}.{j:int} except b.0.2 | b.0.3 | b.*.4 | b.*.5 -> f.{i}.{j // 2}.{j % 2}",
+            "b.0.{j:int} -> f.0.{j - 1}",
+            "b.{i:int}.{j:int} -> f.{i}.{j - 2}",
+        ],
     ),
     "union": ("a | b -> c", ["a.x", "b.y"], ["c.x -> a.x", "c.y -> b.y"]),
     "merged": ("{n}.w -> w.{n}, v -> w.9", ["0.w", "v"], ["w.9 -> v", "w.{n} -> {n}.w"]),
