@@ -12,6 +12,7 @@ from surgery.formats.nodes import children, is_optimizer
 from surgery.optimizers.flat import flat_optimizer, is_flat, nested_optimizer
 from surgery.optimizers.following import Following
 from surgery.optimizers.numbering import readings
+from surgery.optimizers.order import out_of_order
 from surgery.optimizers.owners import owner_of
 from surgery.optimizers.parameters import Survivor, other_models, parameters_before, stretches, survivors
 from surgery.planning.context import Context
@@ -51,6 +52,7 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
     moved = [one.old for one in after] != list(before)
     if not moved and [one.key for one in after] == list(before):
         return subject
+    _remark_order(subject, rest, before, after, context)
     others = other_models(rest)
     changed = rest.tree
     for path, node in _optimizers(rest.tree, rest.entry):
@@ -77,6 +79,20 @@ def follow_optimizers(subject: Subject, context: Context, targets: Collection[tu
             changed = with_node(changed, path, flat_optimizer(result) if is_flat(node) else result)
             context.remarks.append(outcomes[0].remark(".".join(path)))
     return subject.replace(rest=dataclasses.replace(rest, tree=changed))
+
+
+def _remark_order(
+    subject: Subject, rest: Rest, before: Mapping[str, Spec], after: Sequence[Survivor], context: Context
+) -> None:
+    """Say where a bare state dict has another order than any model: torch hands state on by the model's order."""
+    if subject.skeleton is not None or not any(True for _ in _optimizers(rest.tree, rest.entry)):
+        return
+    pair = out_of_order(one.key for one in after)
+    if pair is not None and out_of_order(before) is None:
+        context.remarks.append(
+            f"`{pair[0]}` stands before `{pair[1]}`, so its parameters come first in an optimizer: a model has them in "
+            "the order of their numbers, into which a `load` into the model brings them"
+        )
 
 
 def _outcomes(optimizer: Mapping[str, Any], before: Mapping[str, Spec], after: list[Survivor]) -> list[Following]:

@@ -206,6 +206,33 @@ def test_a_same_shape_reorder_is_followed(tmp_path: Path) -> None:
     assert torch.equal(saved["optimizer"]["state"][0]["momentum_buffer"], momentum)
 
 
+def test_layers_that_change_places_need_a_model_for_their_order(tmp_path: Path) -> None:
+    """A state dict has them as they came, and torch hands the momentum of each to the other; the plan says so."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.randn(3, 4)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "in.pt"
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
+    exchanged = {"rename": "0 -> 1, 1 -> 0"}
+    saved, plan = convert([exchanged], path)
+    assert list(saved["model"])[0] == "1.weight"
+    assert any("`1` stands before `0`" in remark for remark in plan.remarks)
+
+    source = {"checkpoint": {"path": str(path), "entry": "model"}}
+    recipe = surgery.load(
+        {
+            "steps": [{"load": {"from": source, "steps": [exchanged]}}],
+            "output": {"path": str(tmp_path / "new.pt"), "container": "keep"},
+        }
+    )
+    result = recipe.run(model=nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)))
+    assert not any("stands before" in remark for remark in result.plan.remarks)
+    saved = torch.load(tmp_path / "new.pt", weights_only=True)
+    momentum = optimizer.state[model[1].weight]["momentum_buffer"]
+    assert torch.equal(saved["optimizer"]["state"][0]["momentum_buffer"], momentum)
+
+
 def test_untouched_parameters_leave_the_optimizer_as_it_was(tmp_path: Path) -> None:
     _, old = trained(OPTIMIZERS["adam"], tmp_path / "in.pt")
     saved, plan = convert([{"cast": "1.running_mean -> float64"}], tmp_path / "in.pt")
