@@ -115,7 +115,8 @@ SHARPENED = {
     "bounds": ("x.{i:int} -> l.{i}", ["x.3", "x.4", "l.0", "l.1"], ["l.{i:int} if i >= 3 -> x.{i}"]),
     "between": ("x.{i:int} -> l.{i}", ["x.3", "x.4", "l.0", "l.9"], ["l.{i:int} if 3 <= i <= 4 -> x.{i}"]),
     "indices that are put together": (
-        "f.{i:int}.{j:int}.{k:int} -> b.{i}.{2 * j + k}, f.0.{j:int} -> b.0.{j + 1}, f.{i:int}.{j:int} -> b.{i}.{j + 2}",
+        "f.{i:int}.{j:int}.{k:int} -> b.{i}.{2 * j + k}\nf.0.{j:int} -> b.0.{j + 1}\n"
+        "f.{i:int}.{j:int} -> b.{i}.{j + 2}",
         ["f.0.0.0", "f.0.0.1", "f.0.1", "f.0.2"]
         + [f"f.{i}.{rest}" for i in range(1, 9) for rest in ("0.0", "0.1", "1.0", "1.1", "2", "3")],
         [
