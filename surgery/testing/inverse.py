@@ -14,6 +14,7 @@ from surgery.recipe import Bound, Recipe
 from surgery.sources.checkpoint import CheckpointSource
 from surgery.sources.given import Given
 from surgery.steps.load import Load
+from surgery.testing.sourceless import sourceless
 from surgery.wording import listed
 
 if TYPE_CHECKING:
@@ -51,10 +52,14 @@ def check_inverse(
     ground = source if given else None
     if partial and _gives_all_back(recipe, ground, bound.values, allow):
         raise fail("test-failed", "nothing is left behind, so that the whole recipe has an inverse", span, ("`true`",))
-    inverse = recipe.invert(ground, params=bound.values, allow=allow, partial=partial)
-    values = {name: bound.values.get(name, "unused") for name in inverse.params}
-    back = dataclasses.replace(inverse.bind(values), source=Given("result"), sources={}, outputs=())
+    inverse = sourceless(recipe.invert(ground, params=bound.values, allow=allow, partial=partial), ())
+    values = {name: value for name, value in bound.values.items() if name in inverse.params}
+    back = dataclasses.replace(inverse.bind(values), source=Given("result"), outputs=())
     restored = make_plan(inverse, back, allow=allow, given={"result": result}).execute().state_dict
+    _compare(source, restored, span, partial=partial)
+
+
+def _compare(source: Mapping[str, Tensor], restored: Mapping[str, Tensor], span: Span | None, *, partial: bool) -> None:
     lost = [] if partial else [key for key in source if key not in restored]
     new = [key for key in restored if key not in source]
     other = [key for key, tensor in restored.items() if key in source and not _same(tensor, source[key])]
