@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from surgery.foreign.remarks import Inexpressible, Reading
-from surgery.foreign.substitution import substitution
+from surgery.foreign.substitution import selection, substitution
 from surgery.foreign.trial import Trial
 
 EXACT = [
@@ -159,3 +159,25 @@ def test_rules_give_the_keys_that_re_sub_gives(cases: Callable[[int], int]) -> N
             compared += 1
             changed += wanted != key
     assert compared > changed > cases(800) // 4
+
+
+def test_selectors_take_the_keys_in_which_re_search_finds_something(cases: Callable[[int], int]) -> None:
+    rng = random.Random(1)
+    compared = found = 0
+    for _ in range(cases(300)):
+        pattern, _ = _pattern(rng)
+        try:
+            rules = selection(pattern)
+        except Inexpressible:
+            continue
+        readings: set[Reading] = set().union(*(rule.readings for rule in rules))
+        trial = Trial([rule.text for rule in rules])
+        for _ in range(30):
+            key = _key(rng)
+            if _may_differ(pattern, key, readings):
+                continue
+            wanted = re.search(pattern, key) is not None
+            assert (trial.new_key(key)[0] is not None) == wanted, (pattern, key, [rule.left for rule in rules])
+            compared += 1
+            found += wanted
+    assert compared > found > cases(300) // 4
