@@ -27,6 +27,7 @@ from surgery.references.parse import is_path, parse_reference
 from surgery.references.path import PathReference
 from surgery.sinks.base import Output
 from surgery.sources.base import Source
+from surgery.steps import STEPS
 from surgery.steps.sequence import PlacedStep
 from surgery.suggest import did_you_mean
 
@@ -343,6 +344,8 @@ def _meant(name: str) -> str | None:
     near = did_you_mean(name, shipped())
     if near:
         return f"among the shipped recipes: {near}"
+    if name in STEPS:
+        return f"`surgery explain {name}` explains the step"
     return None if os.sep in name or Path(name).suffix else "`surgery list recipes` shows the shipped ones"
 
 

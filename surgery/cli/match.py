@@ -31,7 +31,8 @@ _STEPS = ("rename", "copy", "convert", "cast", "replace_layer", "set", "init", "
 def command(rule: str, subject: str, step: str | None, full: bool, entry: str | None, allow: tuple[str, ...]) -> None:
     """Show what a selector selects, and what its captures took; of a rule with an arrow, what becomes of each key.
 
-    The subject is a checkpoint, or a model of torchvision: `resnet50`, `torchvision:resnet50`.
+    The subject is a checkpoint; a model of torchvision, `resnet50` or `torchvision:resnet50`; or what a class or
+    function of yours makes, `python:mymodels:Net`, allowed by `--allow import:mymodels`.
 
     \b
     surgery match "layer{n}.*.conv1" resnet50

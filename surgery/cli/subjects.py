@@ -1,4 +1,4 @@
-"""What a command line names: a checkpoint, by its path or address, or a model of torchvision, by its name."""
+"""What a command line names: a checkpoint, by its path or address; a model of torchvision, or of a Python callable."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["context_of", "inspection_of", "subject_of"]
 
 _MODEL = "torchvision:"
+_CALLABLE = "python:"
 
 
 def context_of(allow: Iterable[str]) -> Context:
@@ -47,11 +48,13 @@ def inspection_of(path: str, *, entry: str | None, allow: Iterable[str]) -> Insp
 
 
 def subject_of(name: str, context: Context, *, entry: str | None = None) -> Subject:
-    """The subject of a checkpoint, or of a model: ``resnet50``, ``torchvision:resnet50``, without weights.
+    """The subject of a checkpoint, or of a model: ``resnet50``, ``torchvision:resnet50``, ``python:pkg.models:build``.
 
     Raises:
         SurgeryError: there is no such checkpoint and no such model.
     """
+    if name.startswith(_CALLABLE):
+        return SOURCES["python"](python=name.removeprefix(_CALLABLE)).open(context)  # type: ignore[call-arg]
     if name.startswith(_MODEL) or _may_be_a_model(name):
         return _model(name.removeprefix(_MODEL), context, explicit=name.startswith(_MODEL))
     return CheckpointSource(Place(name, entry=entry, base=os.getcwd())).open(context)

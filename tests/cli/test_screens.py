@@ -148,6 +148,20 @@ def test_every_command_says_what_its_line_of_help_says():
         assert entry.help.endswith(".")
 
 
+def test_rules_on_a_model_that_a_callable_makes(surgery):
+    rule = "match --step replace_layer '3 -> Identity()' python:torchvision.ops:MLP"
+    assert "`--allow import:torchvision`" in surgery(rule)
+    found = surgery("match '**[Linear]' python:torchvision.models:squeezenet1_0 --allow import:torchvision")
+    assert "selects nothing" in found
+    assert "classifier.1.weight" in surgery(
+        "match 'classifier.*[Conv2d]' python:torchvision.models:squeezenet1_0 --allow import:torchvision"
+    )
+
+
+def test_a_step_is_no_recipe_and_is_explained(surgery):
+    assert "`surgery explain rename` explains the step" in surgery("show rename")
+
+
 def test_rules_and_selectors_on_a_model(place, surgery, golden):
     chosen = surgery("match '**[BatchNorm2d].bias if n >= 3' resnet18")
     assert "guard" in chosen

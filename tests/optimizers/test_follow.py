@@ -216,7 +216,7 @@ def test_layers_that_change_places_need_a_model_for_their_order(tmp_path: Path) 
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
     exchanged = {"rename": "0 -> 1, 1 -> 0"}
     saved, plan = convert([exchanged], path)
-    assert list(saved["model"])[0] == "1.weight"
+    assert next(iter(saved["model"])) == "1.weight"
     assert any("`1` stands before `0`" in remark for remark in plan.remarks)
 
     source = {"checkpoint": {"path": str(path), "entry": "model"}}

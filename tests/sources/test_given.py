@@ -83,3 +83,19 @@ def test_extra_state_in_a_given_dict_is_refused_with_the_way_out() -> None:
     with pytest.raises(SurgeryError, match=r"`a\._extra_state` is no tensor .*: it is dict") as error:
         surgery.rename(state, "a -> b")
     assert "goes along from a file" in error.value.diagnostics[0].notes[0]
+
+
+@pytest.mark.parametrize("thing", [torch.nn.Linear(2, 2), {"weight": torch.ones(2)}])
+def test_an_object_that_is_passed_as_a_parameter_is_told_where_it_goes(thing: object) -> None:
+    with pytest.raises(SurgeryError, match="the recipe has no parameter `teacher`") as error:
+        surgery.load([{"mode": "eval"}]).run(model=torch.nn.Linear(2, 2), teacher=thing)
+    assert error.value.diagnostics[0].notes == (
+        "what a recipe calls `{given: teacher}` is passed as `given={'teacher': …}`",
+    )
+
+
+def test_what_a_model_has_in_the_place_of_what_is_loaded_comes_last_in_the_account() -> None:
+    net, state = torch.nn.Linear(2, 2), {"weight": torch.ones(2, 2), "bias": torch.ones(2), "more": torch.ones(1)}
+    step = {"load": {"from": {"given": "state_dict"}, "unexpected": "more"}}
+    plan = surgery.load({"source": {"given": "model"}, "steps": [step]}).plan(model=net, state_dict=state)
+    assert [drop.touch.action.split()[1] for drop in plan.drops] == ["is", "replaced", "replaced"]

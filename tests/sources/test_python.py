@@ -58,7 +58,7 @@ def test_a_method_of_a_class_is_called() -> None:
         ("mymodels:number", "not callable"),
         ("mymodels", "names no callable"),
         ("mymodels:__import__('os')", "names no callable"),
-        ("mymodels.missing:build", "cannot be imported"),
+        ("mymodels.missing:build", "(?s)cannot be imported.*`PYTHONPATH=DIRECTORY surgery …`"),
         ("mymodels:Net.from_with", "did you mean `from_width`"),
         ("mymodels:build.width", "is no class"),
         ("mymodels:torch.hub", "is no class"),

@@ -265,6 +265,7 @@ class TestDeviceMap:
             ({"policy": "auto", "max_memory": {"cpu": "lots"}}, "is no size"),
             ({"policy": "auto", "max_memory": {"gpu": 100}}, "`gpu` is no device"),
             ({"policy": "auto", "no_split": ["Conv2"]}, "did you mean `Conv2d`"),
+            ({"rules": "** -> cpu", "offload_dir": "x"}, "`{map: …, offload_dir: …}`"),
         ],
     )
     def test_mistakes_with_policies(self, net: Net, options: dict, words: str) -> None:
