@@ -51,9 +51,11 @@ def invert_recipe(
         ground = own_ground(recipe, params=given, allow=allow)
     else:
         ground = ground_of(recipe, checkpoint, params=given, allow=allow)
-    if ground is None:
-        pieces, said, conditions = proved(recipe, partial=partial)
-        return _written(recipe, pieces, said, conditions)
+    return _written(recipe, *proved(recipe, partial=partial)) if ground is None else _on_keys(recipe, ground, partial)
+
+
+def _on_keys(recipe: Recipe, ground: Ground, partial: bool) -> Recipe:
+    """The inverse that is proved on the keys of a checkpoint."""
     subject = open_sources(ground.bound, ground.context)
     stages = stages_of(ground.bound.steps, recipe.steps, subject, ground.context, loads=ground.loads)
     lost = [] if partial else [stage.lost(keys) for stage, keys in zip(stages, needed(stages), strict=True)]
