@@ -140,8 +140,7 @@ def plan_document(plan: Plan) -> _JSON:
         "remarks": list(plan.remarks),
         "files": {path: state.size for path, state in plan.files.items()},
         "included": [
-            {"reference": name, "sha256": found.sha256, "commit": found.commit}
-            for name, found in plan.included.items()
+            {"reference": name, "sha256": found.sha256, "commit": found.commit} for name, found in plan.included.items()
         ],
     }
 
