@@ -72,10 +72,12 @@ class Lock:
 def lock_text(lock: Lock) -> str:
     """The text of a lock file.
 
-    >>> print(lock_text(Lock({"builtin:soup": LockedRecipe("00" * 32)})).partition("recipes")[2][:30], end="")
-    :
-      builtin:soup:
-        sha256
+    >>> print(lock_text(Lock({"builtin:soup": LockedRecipe("00" * 4)})), end="")
+    # `surgery lock` writes this file, `surgery update` shows what has changed since.
+    lock: 1
+    surgery: 1
+    recipes:
+      builtin:soup: {sha256: "00000000"}
     """
     recipes = {
         name: {**({"commit": recipe.commit} if recipe.commit else {}), "sha256": recipe.sha256}
