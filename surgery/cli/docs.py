@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def command(place: str, output: str | None, title: str | None, force: bool) -> i
 
     entries = list(catalogue(place))
     is_html = output is not None and output.endswith((".html", ".htm"))
-    text = (catalogue_html if is_html else catalogue_markdown)(entries, title or Path(place).name or place)
+    text = (catalogue_html if is_html else catalogue_markdown)(entries, title or _title(place))
     current = session()
     current.complain(d for entry in entries if entry.error for d in entry.error.diagnostics)
     if output is None:
@@ -45,3 +46,8 @@ def command(place: str, output: str | None, title: str | None, force: bool) -> i
         if not current.quiet:
             current.show([line(piece("wrote ", "good"), output)])
     return 1 if any(entry.error for entry in entries) else 0
+
+
+def _title(place: str) -> str:
+    """The last name of a place; that of a directory, even where it is called ``.``."""
+    return (Path(place).resolve() if os.path.isdir(place) else Path(place)).name or place

@@ -9,6 +9,7 @@ from html import escape as escape_html
 
 from surgery.catalogue import Entry
 from surgery.diagnostics import escape
+from surgery.document.emit import emit
 from surgery.params import Param
 from surgery.recipe import Recipe
 from surgery.report.html import lines_html
@@ -51,7 +52,7 @@ def _wrong(entry: Entry) -> str:
 
 
 def catalogue_markdown(entries: Iterable[Entry], title: str) -> str:
-    """A page of Markdown: a table of the recipes, and a section for each with its parameters and how it is run."""
+    """A page of Markdown: a table of the recipes, and a section for each with its parameters and how it is used."""
     entries = list(entries)
     found = [f"# {_text(title)}", "| recipe | |\n| --- | --- |\n" + "\n".join(map(_row, entries))]
     for entry in entries:
@@ -74,9 +75,19 @@ def _section(name: str, recipe: Recipe) -> list[str]:
             for param in recipe.params.values()
         ]
         found.append("| parameter | type | default | |\n| --- | --- | --- | --- |\n" + "\n".join(rows))
-    needed = " ".join(f"-p {param.name}=…" for param in recipe.params.values() if param.required)
-    found.append(f"```console\n$ surgery run {escape(shlex.quote(name))} {needed}".rstrip() + "\n```")
+    found.append(_usage(name, recipe))
     return [part for part in found if part]
+
+
+def _usage(name: str, recipe: Recipe) -> str:
+    """The command that runs a recipe; of one without a source, the step that brings it into another."""
+    needed = [param.name for param in recipe.params.values() if param.required]
+    if recipe.content.source is None and not recipe.content.sources:
+        shown = escape(name)
+        use = {"recipe": shown, "params": dict.fromkeys(needed, "…")} if needed else shown
+        return f"```yaml\n{emit({'steps': [{'use': use}]})}```"
+    command = ["$ surgery run", escape(shlex.quote(name)), *(f"-p {param}=…" for param in needed)]
+    return f"```console\n{' '.join(command)}\n```"
 
 
 def _given(param: Param) -> str:

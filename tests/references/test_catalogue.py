@@ -121,6 +121,17 @@ def test_an_index(directory, golden):
     golden("references/index", run("docs", "shelf", status=1))
 
 
+def test_an_index_says_how_steps_without_a_source_are_used(directory, monkeypatch):
+    """Such a recipe cannot be run from the command line; and a directory has its name from inside too."""
+    monkeypatch.chdir(directory / "inner")
+    Path("steps.yaml").write_text('params: {x: {type: string}}\nsteps: [{rename: "$x -> y"}]')
+    page = run("docs", ".")
+    assert page.startswith("# inner\n")
+    assert "surgery run two.yml\n" in page
+    assert "surgery run steps.yaml" not in page
+    assert '```yaml\nsteps:\n  - use:\n      recipe: steps.yaml\n      params: {x: "…"}\n```' in page
+
+
 def test_an_index_in_html(directory):
     run("docs", "shelf", "-o", "index.html", "--title", "Ours <&>", status=1)
     page = Path("index.html").read_text()
@@ -133,7 +144,7 @@ def test_an_index_in_html(directory):
 def test_an_index_shows_what_a_recipe_says_and_does_none_of_it(directory):
     name = "evil;$(touch x).yaml"
     says = r'"~~~\u001b[31m ![x](javascript:y) &lt;"'
-    (directory / name).write_text(f"name: {says}\ndescription: {says}\nsteps: []\n")
+    (directory / name).write_text(f"name: {says}\ndescription: {says}\nsource: x.pt\nsteps: []\n")
     page = run("docs", "shelf", status=1)
     assert f"$ surgery run 'shelf/{name}'\n" in page
     assert r"\~\~\~\\x1b\[31m !\[x\](javascript:y) \&lt;" in page
