@@ -130,9 +130,9 @@ class Reference:
         raise NotImplementedError
 
 
-def bad_reference(words: Words, example: str) -> SurgeryError:
+def bad_reference(words: Words, example: str, *notes: str) -> SurgeryError:
     """The error about parts that name no recipe."""
-    return fail("reference", f"`{words.text}` names no recipe", words.span, (f"such as `{example}`",))
+    return fail("reference", f"`{words.text}` names no recipe", words.span, (*notes, f"such as `{example}`"))
 
 
 def inside(path: str, text: str, whole: str, span: Span | None) -> str:

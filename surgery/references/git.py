@@ -40,7 +40,8 @@ class GitReference(Reference):
     @classmethod
     def parse(cls, words: Words) -> Self:
         if not words.path:
-            raise bad_reference(words, cls.example)
+            note = "the path of the recipe stands behind the repository and two slashes"
+            raise bad_reference(words, cls.example, note)
         return cls(cls.address_of(words), inside(words.path, words.text, _WHOLE, words.span), _revision(words))
 
     @classmethod
@@ -131,7 +132,7 @@ class _LocalReference(GitReference):
     @classmethod
     def address_of(cls, words: Words) -> str:
         if not words.location.startswith("///"):
-            raise bad_reference(words, cls.example)
+            raise bad_reference(words, cls.example, "the path of the repository is absolute, and begins with `///`")
         return f"{cls.scheme}:{words.location}"
 
     def permission(self) -> str | None:

@@ -17,6 +17,7 @@ from surgery.suggest import did_you_mean
 __all__ = ["collection", "is_path", "parse_reference"]
 
 _KIND = re.compile(r"([a-z][a-z0-9+]*):")
+_SSH = ("git+ssh", "ssh")
 #: the address of a file's page, as a browser shows it
 _PAGE = re.compile(r"https://github\.com/([^/\s]+/[^/\s]+)/(?:blob|raw)/([^/\s]+)/(\S+)")
 
@@ -64,9 +65,14 @@ def _parsed(text: str, span: Span | None) -> tuple[type[Reference], Words]:
         kinds = [known for known in REFERENCES if known != "path"]
         examples = ", ".join(f"`{REFERENCES[known].example}`" for known in kinds)
         page = _PAGE.fullmatch(text)
-        near = f"did you mean `github:{page[1]}//{page[3]}@{page[2]}`?" if page else did_you_mean(name, kinds)
-        notes = [near or f"such as {examples}"]
-        raise fail("reference", f"there are no references of the kind `{name}:`", span, (*notes, f"a path: `./{text}`"))
+        if page:
+            note = f"did you mean `github:{page[1]}//{page[3]}@{page[2]}`?"
+        elif name in _SSH:
+            note = "over ssh: `git+https://…`, where git's own setting `url.….insteadOf` leads to ssh"
+        else:
+            note = did_you_mean(name, kinds) or f"such as {examples}"
+        message = f"there are no references of the kind `{name}:`"
+        raise fail("reference", message, span, (note, f"a path: `./{text}`"))
     try:
         tree = _parser().parse(text)
     except lark.exceptions.LarkError as error:

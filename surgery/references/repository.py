@@ -24,6 +24,7 @@ from surgery.references.git_command import GitFailed, git
 __all__ = ["commit_of", "is_commit", "is_kept", "recipes_at"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ABBREVIATED = re.compile(r"[0-9a-f]{4,39}")
 _REGULAR = (b"100644", b"100755")
 _SUFFIXES = (".yaml", ".yml")
 #: recipes of one commit: more are no library of recipes
@@ -52,7 +53,12 @@ def commit_of(address: str, revision: str | None, span: Span | None = None) -> t
     for name in wanted:
         if is_commit(found.get(name, "")):
             return found[name], not name.startswith("refs/tags/")
-    note = "abbreviated commits are not looked up: a commit has 40 digits" if revision else "it is empty"
+    if revision is None:
+        note = "it is empty"
+    elif _ABBREVIATED.fullmatch(revision):
+        note = "abbreviated commits are not looked up: a commit has 40 digits"
+    else:
+        note = f"`git ls-remote {address}` shows its tags and branches"
     raise fail("download", f"`{address}` has no revision `{revision or 'HEAD'}`", span, (note,))
 
 

@@ -117,7 +117,10 @@ def test_what_is_not_there(repository, here):
     made = repository("recipes")
     made.commit({"clean.yaml": CLEAN}, tag="v1")
     assert "did you mean `clean.yaml`?" in failure(f"{made.file_reference}//clan.yaml@v1")
-    assert "has no revision `v2`" in failure(f"{made.file_reference}//clean.yaml@v2")
+    unknown = failure(f"{made.file_reference}//clean.yaml@v2")
+    assert "has no revision `v2`" in unknown
+    assert "abbreviated" not in unknown
+    assert "abbreviated commits are not looked up" in failure(f"{made.file_reference}//clean.yaml@0123abc")
     assert "git cannot fetch" in failure(f"{made.file_reference}//clean.yaml@{'1' * 40}")
     assert "has no revision `HEAD`" in failure(f"{repository('empty').file_reference}//clean.yaml")
     monkey = {"PATH": ""}
