@@ -51,7 +51,7 @@ class PackageReference(Reference):
     @classmethod
     def collection(cls, words: Words) -> list[Found]:
         directory = _offer(words.location, words.span)
-        files = sorted(directory.rglob("*.yaml"))
+        files = sorted(file for suffix in ("*.yaml", "*.yml") for file in directory.rglob(suffix))
         return [cls(words.location, file.relative_to(directory).as_posix()).find(words.span) for file in files]
 
     def beside(self, path: str, span: Span | None) -> PackageReference:
