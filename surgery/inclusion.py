@@ -69,7 +69,9 @@ class Inclusion:
             context.brought[named.span] = bound.steps
             if bound.source is None and not bound.sources:
                 note = f"`steps: [{{use: {named}}}]` does its steps to what is there"
-                raise fail("not-given", f"`{named}` has no source of its own, so there is no result", notes=(note,))
+                raise fail(
+                    "not-given", f"`{named}` has no source of its own, so there is no result", named.span, (note,)
+                )
             subject = apply_steps(bound.steps, open_sources(bound, inner), inner)
             return bound.expect.check_plan(subject, inner) if bound.expect is not None else subject
 
