@@ -13,7 +13,7 @@ from surgery.files.text import write_text
 from surgery.files.writer import write_all
 from surgery.formats.file import open_file
 from surgery.locking.lock import Lock
-from surgery.locking.pins import files_of, source_name
+from surgery.locking.pins import files_of
 from surgery.locking.vendored import Vendored
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def copy_all(plan: Plan, lock: Lock, vendored: Vendored) -> Iterator[Path]:
     for opened in plan.opened:
         if opened.checkpoint is None or opened.pinned_as is None or Path(opened.pinned_as).is_absolute():
             continue
-        place = source_name(opened.pinned_as, vendored.directory)
+        # what is no file of this machine is in the lock by the same name
+        place = opened.pinned_as
         if vendored.source(place, lock.sources[place]) is not None:
             continue
         for name, path in files_of(opened.checkpoint).items():

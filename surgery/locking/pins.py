@@ -44,7 +44,9 @@ class Pins:
         Raises:
             SurgeryError: ``drift``.
         """
-        for name, found in context.included.items() if self._strict else ():
+        if not self._strict:
+            return
+        for name, found in context.included.items():
             locked = self._lock.recipes.get(name)
             if locked is None:
                 raise fail("drift", f"`{name}` is not in `{LOCK_FILE}`", notes=(_LOCK,))
