@@ -138,7 +138,8 @@ class Recipe:
             SurgeryError: everything that is wrong in it.
         """
         recipe = cls.of_text(decode(found.content, found.display), found.display, directory=found.directory)
-        return dataclasses.replace(recipe, reference=found.reference, is_foreign=found.is_foreign)
+        name = recipe.content.name or found.reference.stem
+        return dataclasses.replace(recipe, name=name, reference=found.reference, is_foreign=found.is_foreign)
 
     @classmethod
     def of_text(cls, text: str, name: str = "<recipe>", *, directory: Path | None = None) -> Recipe:

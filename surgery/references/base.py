@@ -93,6 +93,11 @@ class Reference:
         """What is the same of two references where they name the same recipe."""
         return str(self)
 
+    @property
+    def stem(self) -> str:
+        """What a recipe is called that gives itself no name: its file, without the suffix."""
+        return Path(str(self)).stem
+
     def settled(self) -> Reference:
         """The same wherever the process goes: a relative path becomes an absolute one."""
         return self

@@ -66,6 +66,10 @@ class GitReference(Reference):
             raise bad_reference(words, cls.example)
         return address
 
+    @property
+    def stem(self) -> str:
+        return Path(self.path).stem
+
     def permission(self) -> str | None:
         is_here = self.revision is not None and is_commit(self.revision) and is_kept(self.address, self.revision)
         return None if is_here else "network"

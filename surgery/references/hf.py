@@ -64,6 +64,10 @@ class HfReference(Reference):
         """Whether it names a commit."""
         return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
 
+    @property
+    def stem(self) -> str:
+        return Path(self.path).stem
+
     def permission(self) -> str | None:
         if not self.is_pinned:
             return "network"

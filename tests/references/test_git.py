@@ -58,6 +58,13 @@ def test_a_tag_a_branch_and_a_commit(repository, http_server, here, way):
     assert codes(f"{base}//a/clean.yaml@main") == codes(f"{base}//a/clean.yaml") == ["moving-reference"]
 
 
+@pytest.mark.parametrize("revision", ["v1.2", "feature/x"])
+def test_a_recipe_without_a_name_is_called_by_its_file(repository, here, revision):
+    made = repository("recipes")
+    made.commit({"a/clean.yaml": CLEAN}, tag=revision)
+    assert surgery.load(f"{made.file_reference}//a/clean.yaml@{revision}").name == "clean"
+
+
 def test_a_recipe_is_run_by_its_reference(repository, here):
     made = repository("recipes")
     made.commit(
