@@ -35,6 +35,10 @@ class BuiltinReference(Reference):
     def collection(cls, words: Words) -> list[Found]:
         return [cls(name).find(words.span) for name in shipped() if name.startswith(words.location)]
 
+    @property
+    def stem(self) -> str:
+        return Path(self.name).name
+
     def beside(self, path: str, span: Span | None) -> BuiltinReference:
         return BuiltinReference(
             posixpath.normpath(posixpath.join(posixpath.dirname(self.name), path)).removesuffix(".yaml")
@@ -46,7 +50,7 @@ class BuiltinReference(Reference):
             notes = (did_you_mean(self.name, shipped()) or "`surgery list recipes` shows the shipped ones",)
             raise fail("no-file", f"there is no shipped recipe `{self.name}`", span, notes)
         # what a shipped recipe reads and writes belongs to the caller, and not into the library
-        return Found(self, file.read_bytes(), str(file), Path.cwd())
+        return Found(self, file.read_bytes(), str(self), Path.cwd())
 
     def __str__(self) -> str:
         return f"builtin:{self.name}"

@@ -108,7 +108,7 @@ def test_a_package(directory, tmp_path, monkeypatch):
 
 
 def test_the_shipped_ones():
-    assert names(run("list", "builtin:")) == [str(path) for path in shipped().values()]
+    assert names(run("list", "builtin:")) == [f"builtin:{name}" for name in shipped()]
 
 
 def test_what_is_no_place(directory):
