@@ -29,13 +29,13 @@ from surgery.document.emit import emit
 from surgery.document.nodes import plain
 from surgery.document.parse import parse_document
 from surgery.formats.file import open_file
+from surgery.references.repository import is_commit
 
 __all__ = ["LOCK_FILE", "Lock", "LockedFile", "LockedRecipe", "lock_text", "read_lock"]
 
 LOCK_FILE = "surgery.lock"
 _VERSION = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ANEW = "remove it: `surgery lock` writes it anew"
 _HEAD = "# `surgery lock` writes this file, `surgery update` shows what has changed since.\n"
 
@@ -138,7 +138,7 @@ def _recipe(name: str, node: Node) -> LockedRecipe:
     match plain(node):
         case {"sha256": str(sha256), **rest} if _SHA256.fullmatch(sha256) and set(rest) <= {"commit"}:
             commit = rest.get("commit")
-            if commit is None or (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
+            if commit is None or (isinstance(commit, str) and is_commit(commit)):
                 return LockedRecipe(sha256, commit)
     raise _bad(f"`{name}` has a `sha256`, and perhaps a `commit`", node.span, _ANEW)
 
