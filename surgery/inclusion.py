@@ -23,7 +23,7 @@ from surgery.steps.sequence import apply_steps
 from surgery.steps_alone import bound_steps
 from surgery.tensors.subject import Subject
 
-__all__ = ["Inclusion", "surroundings"]
+__all__ = ["Inclusion", "noted", "surroundings"]
 
 
 def surroundings(recipe: Recipe, **known: Any) -> Context:
@@ -144,7 +144,7 @@ def _inside(
     )
     with _told(link):
         yield inner
-    context.diagnostics.extend(_noted(inner.diagnostics, link))
+    context.diagnostics.extend(noted(inner.diagnostics, link))
     context.inventory.update(inner.inventory)
 
 
@@ -154,12 +154,15 @@ def _told(brought: Named | Link) -> Iterator[None]:
     try:
         yield
     except SurgeryError as error:
-        raise SurgeryError(_noted(error.diagnostics, brought)) from error
+        raise SurgeryError(noted(error.diagnostics, brought)) from error
 
 
-def _noted(found: Iterable[Diagnostic], brought: Named | Link) -> list[Diagnostic]:
+def noted(found: Iterable[Diagnostic], brought: Named | Link) -> Iterator[Diagnostic]:
+    """What is wrong in a recipe, with a note on where it is brought in, unless it is just that place that is shown."""
     note = f"`{brought.text}` is brought in at {brought.span}"
-    return [dataclasses.replace(diagnostic, notes=(*diagnostic.notes, note)) for diagnostic in found]
+    for diagnostic in found:
+        notes = diagnostic.notes if diagnostic.span == brought.span else (*diagnostic.notes, note)
+        yield dataclasses.replace(diagnostic, notes=notes)
 
 
 def _given(params: Mapping[str, Passed], context: Context) -> Mapping[str, Passed]:

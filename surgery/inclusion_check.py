@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surgery.diagnostics import Diagnostic, SurgeryError
+from surgery.inclusion import noted
 from surgery.limits import exceeded, limits
 from surgery.params.param import REQUIRED
 from surgery.permissions import may_include
@@ -48,12 +49,12 @@ class _Checker:
             except SurgeryError as error:
                 # one that is used several times is wrong once
                 if (recipe.reference.identity, named.text) not in self._unreadable:
-                    yield from _noted(error.diagnostics, named)
+                    yield from noted(error.diagnostics, named)
                 self._unreadable.add((recipe.reference.identity, named.text))
                 continue
             if inner is None:
                 note = "`surgery plan` looks at it, with its permission"
-                message = f"`{named}` was not checked: it is not here"
+                message = f"`{named}` was not checked: it lies elsewhere"
                 yield Diagnostic("not-checked", message, named.span, (note,), "warning")
                 continue
             yield from _misfits(bringing, inner)
@@ -65,7 +66,7 @@ class _Checker:
                 yield Diagnostic("recipe-cycle", "the recipe brings in itself", named.span)
             elif identity not in self._done:
                 self._done.add(identity)
-                yield from _noted(self.errors(inner, (*way, identity)), named)
+                yield from noted(self.errors(inner, (*way, identity)), named)
 
     def _inner(self, named: Named, recipe: Recipe) -> Recipe | None:
         reference = parse_reference(named.text, named.span, beside=recipe.reference)
@@ -73,13 +74,6 @@ class _Checker:
         if needed is not None and not may_include(self._own, needed):
             return None
         return Recipe.of_found(reference.find(named.span))
-
-
-def _noted(found: Iterable[Diagnostic], named: Named) -> Iterator[Diagnostic]:
-    note = f"`{named}` is brought in at {named.span}"
-    for diagnostic in found:
-        notes = diagnostic.notes if diagnostic.span == named.span else (*diagnostic.notes, note)
-        yield dataclasses.replace(diagnostic, notes=notes)
 
 
 def _bringing(value: Any) -> Iterator[RecipeSource | Use]:
