@@ -42,10 +42,11 @@ _HEAD = "# `surgery lock` writes this file, `surgery update` shows what has chan
 
 @dataclass(frozen=True, slots=True)
 class LockedRecipe:
-    """A recipe: the digest of its text, and the commit that it is of, where there is one."""
+    """A recipe: the digest of its text, the commit that it is of, if there is one, and whether it follows a branch."""
 
     sha256: str
     commit: str | None = None
+    is_moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,11 @@ def lock_text(lock: Lock) -> str:
       builtin:soup: {sha256: "00000000"}
     """
     recipes = {
-        name: {**({"commit": recipe.commit} if recipe.commit else {}), "sha256": recipe.sha256}
+        name: {
+            **({"commit": recipe.commit} if recipe.commit else {}),
+            "sha256": recipe.sha256,
+            **({"moving": True} if recipe.is_moving else {}),
+        }
         for name, recipe in sorted(lock.recipes.items())
     }
     sources = {
@@ -136,11 +141,11 @@ def _pairs(node: Node, what: str) -> list[tuple[str, Node]]:
 
 def _recipe(name: str, node: Node) -> LockedRecipe:
     match plain(node):
-        case {"sha256": str(sha256), **rest} if _SHA256.fullmatch(sha256) and set(rest) <= {"commit"}:
-            commit = rest.get("commit")
-            if commit is None or (isinstance(commit, str) and is_commit(commit)):
-                return LockedRecipe(sha256, commit)
-    raise _bad(f"`{name}` has a `sha256`, and perhaps a `commit`", node.span, _ANEW)
+        case {"sha256": str(sha256), **rest} if _SHA256.fullmatch(sha256) and set(rest) <= {"commit", "moving"}:
+            commit, is_moving = rest.get("commit"), rest.get("moving", False)
+            if (commit is None or (isinstance(commit, str) and is_commit(commit))) and isinstance(is_moving, bool):
+                return LockedRecipe(sha256, commit, is_moving)
+    raise _bad(f"`{name}` has a `sha256`, and perhaps a `commit` and `moving`", node.span, _ANEW)
 
 
 def _file(name: str, node: Node) -> LockedFile:

@@ -28,7 +28,7 @@ def lock_of(plan: Plan, directory: Path) -> Lock:
         SurgeryError: a source cannot be read.
     """
     recipes = {
-        text: LockedRecipe(found.sha256, found.commit)
+        text: LockedRecipe(found.sha256, found.commit, found.is_moving)
         for text, found in plan.included.items()
         if not isinstance(found.reference, PathReference)
     }

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from surgery.diagnostics import SurgeryError, fail
+from surgery.diagnostics import Span, SurgeryError, fail
 from surgery.formats.contents import Checkpoint
 from surgery.locking.lock import LOCK_FILE, Lock, LockedFile, LockedRecipe, read_lock
 from surgery.locking.vendored import Vendored
@@ -50,8 +50,9 @@ class Pins:
             locked = self._lock.recipes.get(name)
             if locked is None:
                 raise fail("drift", f"`{name}` is not in `{LOCK_FILE}`", notes=(_LOCK,))
-            if locked != LockedRecipe(found.sha256, found.commit):
+            if (locked.sha256, locked.commit) != (found.sha256, found.commit):
                 raise fail("drift", f"`{name}` is not what it was when it was locked", notes=(_UPDATE,))
+            _refuse_moving(name, locked, None)
 
     def find(self, reference: Reference, named: Named, context: Context, allowed: Callable[[Reference], None]) -> Found:
         """The recipe that a reference is locked to. `allowed` refuses one that the recipe may not name.
@@ -65,6 +66,8 @@ class Pins:
                 raise fail("drift", f"`{named}` is not in `{LOCK_FILE}`", named.span, (_LOCK,))
             allowed(reference)
             return reference.find(named.span)
+        if self._strict:
+            _refuse_moving(named.text, locked, named.span)
         pinned = reference.pinned(locked.commit) if locked.commit else reference
         found = self._vendored.recipe(pinned, locked)
         if found is None:
@@ -117,6 +120,13 @@ class Pins:
             if wrong:
                 message = f"`{opened.place}` is not what it was when it was locked"
                 context.report("drift", message, notes=(*wrong, _UPDATE), warning=not self._strict)
+
+
+def _refuse_moving(name: str, locked: LockedRecipe, span: Span | None) -> None:
+    """Refuse a branch: what it is locked to is no longer what it is called, as soon as somebody commits."""
+    if locked.is_moving:
+        note = f"it was at {locked.commit} when it was locked; a tag or a commit says which one is meant"
+        raise fail("drift", f"`{name}` follows a branch", span, (note,))
 
 
 def pins_of(directory: Path, *, strict: bool) -> Pins | None:

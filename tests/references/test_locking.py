@@ -105,6 +105,13 @@ def test_a_branch_warns_and_is_held_by_a_lock(made, surgery):
     made.commit({"clean.yaml": OTHER})
     assert "moving" not in surgery("run main.yaml --force --allow network")
     assert keys() == ["a"]
+    # those who want to be sure name what does not move
+    for allowed in ("", " --allow network"):
+        assert "follows a branch" in surgery(f"run main.yaml --force --locked{allowed}", status=1)
+    commit = read_lock(Path()).recipes[branch].commit
+    Path("main.yaml").write_text(Path("main.yaml").read_text().replace("@main", f"@{commit}"))
+    surgery("lock main.yaml --allow network")
+    surgery("run main.yaml --force --locked")
 
 
 def test_what_is_not_in_the_lock(made, surgery):
@@ -199,6 +206,7 @@ def test_a_vendored_file_has_the_digest_that_its_recipe_says(made, surgery, http
         "lock: 1\nrecipes: []\n",
         "lock: 1\nrecipes: {a: {sha256: 12}}\n",
         "lock: 1\nrecipes: {a: {commit: main}}\n",
+        f"lock: 1\nrecipes: {{a: {{sha256: {'0' * 64!r}, moving: often}}}}\n",
         "lock: 1\nsources: {a: {b: {size: many, sha256: x}}}\n",
         "lock: 1\n<<<<<<< ours\nrecipes: {}\n=======\n",
         "\x00",
@@ -213,7 +221,7 @@ def test_locks_that_are_none(made, text):
 
 def test_a_lock_is_read_as_it_was_written(tmp_path):
     lock = Lock(
-        {"builtin:soup": LockedRecipe("0" * 64), "github:o/r//x.yaml@v1": LockedRecipe("1" * 64, "2" * 40)},
+        {"builtin:soup": LockedRecipe("0" * 64), "github:o/r//x.yaml@v1": LockedRecipe("1" * 64, "2" * 40, True)},
         {"hf://o/r/model.safetensors": {"model.safetensors": LockedFile("3" * 64, 12)}, "a b/c: d.pt": {}},
     )
     (tmp_path / "surgery.lock").write_text(lock_text(lock))
