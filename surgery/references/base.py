@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import ClassVar, Self
 
 from surgery.diagnostics import Span, SurgeryError, fail
 
-__all__ = ["Found", "Reference", "Words", "bad_reference", "inside"]
+__all__ = ["Found", "InnerReference", "Reference", "Words", "bad_reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +135,44 @@ class Reference:
         raise NotImplementedError
 
 
+@dataclass(frozen=True, slots=True)
+class InnerReference(Reference):
+    """The base of references to a recipe inside something whole: a repository, a package.
+
+    Attributes:
+        whole: what it may not lead out of, in words.
+        path: its place there.
+    """
+
+    whole: ClassVar[str] = "the repository"
+
+    path: str
+
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self.path).stem
+
+    @classmethod
+    def inside(cls, path: str, text: str, span: Span | None) -> str:
+        """A path inside the whole, without dots.
+
+        Args:
+            path: with slashes.
+            text: what somebody wrote, for the error.
+
+        Raises:
+            SurgeryError: ``reference``: it leads out.
+        """
+        normal = posixpath.normpath(path)
+        if normal.startswith(("/", "..")) or "\\" in normal:
+            raise fail("reference", f"`{text}` leads out of {cls.whole}", span)
+        return normal
+
+    def beside(self, path: str, span: Span | None) -> Self:
+        joined = posixpath.join(posixpath.dirname(self.path), path)
+        return replace(self, path=self.inside(joined, path, span))
+
+
 def bad_reference(words: Words, example: str, *notes: str) -> SurgeryError:
     """The error about parts that name no recipe."""
     return fail("reference", f"`{words.text}` names no recipe", words.span, (*notes, f"such as `{example}`"))
-
-
-def inside(path: str, text: str, whole: str, span: Span | None) -> str:
-    """A path inside a repository or a package, without dots.
-
-    Args:
-        path: with slashes.
-        text: what somebody wrote, for the error.
-        whole: what it may not lead out of, in words.
-
-    Raises:
-        SurgeryError: ``reference``: it leads out.
-    """
-    normal = posixpath.normpath(path)
-    if normal.startswith(("/", "..")) or "\\" in normal:
-        raise fail("reference", f"`{text}` leads out of {whole}", span)
-    return normal

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import posixpath
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -12,18 +11,16 @@ from urllib.parse import unquote, urlsplit
 from surgery.diagnostics import Span, fail
 from surgery.permissions import include_permission
 from surgery.references import REFERENCES
-from surgery.references.base import Found, Reference, Words, bad_reference, inside
+from surgery.references.base import Found, InnerReference, Words, bad_reference
 from surgery.references.repository import commit_of, is_commit, is_kept, recipes_at
 from surgery.suggest import did_you_mean
 
 __all__ = ["GitReference"]
 
-_WHOLE = "the repository"
-
 
 @REFERENCES.register("git+https")
 @dataclass(frozen=True, slots=True)
-class GitReference(Reference):
+class GitReference(InnerReference):
     """A recipe in a git repository, at a tag, a branch or a commit; without a revision, where its HEAD is.
 
     git itself fetches it, with the credentials that git has; no hook, filter or submodule of the repository runs, and
@@ -34,7 +31,6 @@ class GitReference(Reference):
     scheme: ClassVar[str] = "https"
 
     address: str
-    path: str
     revision: str | None
 
     @classmethod
@@ -42,7 +38,7 @@ class GitReference(Reference):
         if not words.path:
             note = "the path of the recipe stands behind the repository and two slashes"
             raise bad_reference(words, cls.example, note)
-        return cls(cls.address_of(words), inside(words.path, words.text, _WHOLE, words.span), _revision(words))
+        return cls(cls.inside(words.path, words.text, words.span), cls.address_of(words), _revision(words))
 
     @classmethod
     def collection(cls, words: Words) -> list[Found]:
@@ -50,7 +46,7 @@ class GitReference(Reference):
         revision = _revision(words)
         commit, is_moving = commit_of(address, revision, words.span)
         return [
-            cls(address, path, revision)._found(content, commit, is_moving=is_moving)
+            cls(path, address, revision)._found(content, commit, is_moving=is_moving)
             for path, content in sorted(recipes_at(address, commit, words.span).items())
         ]
 
@@ -66,17 +62,9 @@ class GitReference(Reference):
             raise bad_reference(words, cls.example)
         return address
 
-    @property
-    def stem(self) -> str:
-        return Path(self.path).stem
-
     def permission(self) -> str | None:
         is_here = self.revision is not None and is_commit(self.revision) and is_kept(self.address, self.revision)
         return None if is_here else "network"
-
-    def beside(self, path: str, span: Span | None) -> GitReference:
-        joined = posixpath.join(posixpath.dirname(self.path), path)
-        return replace(self, path=inside(joined, path, _WHOLE, span))
 
     def commit(self, span: Span | None) -> str | None:
         return commit_of(self.address, self.revision, span)[0]

@@ -64,14 +64,14 @@ class GitFailed(Exception):
         self.lines = lines
 
 
-def git(address: str, *arguments: str, at: Path | None = None, given: bytes = b"") -> bytes:
+def git(*arguments: str, address: str | None = None, at: Path | None = None, given: bytes = b"") -> bytes:
     """What git prints.
 
     It may speak no protocol but that of `address`, starts no hooks, and asks nobody for a password.
 
     Args:
-        address: of the repository that the call is about.
         arguments: the command and what it takes.
+        address: of the repository that it speaks to; without one, it speaks to nobody.
         at: the repository on the disk in which it runs.
         given: what it reads from its input.
 
@@ -80,7 +80,7 @@ def git(address: str, *arguments: str, at: Path | None = None, given: bytes = b"
         SurgeryError: ``download``: there is no git.
     """
     where = ["--git-dir", str(at)] if at else []
-    return _run([*where, *arguments], given, protocol=_protocol(address))
+    return _run([*where, *arguments], given, protocol=_protocol(address) if address else "")
 
 
 def _protocol(address: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +14,16 @@ from surgery.places.hf import HfScheme
 from surgery.places.place import Place
 from surgery.planning.context import Context
 from surgery.references import REFERENCES
-from surgery.references.base import Found, Reference, Words, bad_reference, inside
+from surgery.references.base import Found, InnerReference, Words, bad_reference
 
 __all__ = ["HfReference"]
 
-_WHOLE = "the repository"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @REFERENCES.register("hf")
 @dataclass(frozen=True, slots=True)
-class HfReference(Reference):
+class HfReference(InnerReference):
     """A recipe beside the weights that it is for, through huggingface_hub, with its cache and tokens.
 
     A revision that is no commit counts as a branch: the hub does not say which it is.
@@ -34,7 +32,6 @@ class HfReference(Reference):
     example: ClassVar[str] = "hf:org/repo/recipes/clean.yaml@main"
 
     repository: str
-    path: str
     revision: str | None
 
     @classmethod
@@ -43,7 +40,7 @@ class HfReference(Reference):
         name, _, path = rest.partition("/")
         if words.path or not (owner and name and path):
             raise bad_reference(words, cls.example)
-        return cls(f"{owner}/{name}", inside(path, words.text, _WHOLE, words.span), words.revision)
+        return cls(cls.inside(path, words.text, words.span), f"{owner}/{name}", words.revision)
 
     @classmethod
     def collection(cls, words: Words) -> list[Found]:
@@ -57,16 +54,12 @@ class HfReference(Reference):
             message = f"`{words.text}` cannot be listed: {str(error).strip().splitlines()[0]}"
             raise fail("download", message, words.span, cause=error) from error
         files = sorted(name for name in names if name.endswith((".yaml", ".yml")))
-        return [cls(words.location, name, words.revision).find(words.span) for name in files]
+        return [cls(name, words.location, words.revision).find(words.span) for name in files]
 
     @property
     def is_pinned(self) -> bool:
         """Whether it names a commit."""
         return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
-
-    @property
-    def stem(self) -> str:
-        return Path(self.path).stem
 
     def permission(self) -> str | None:
         if not self.is_pinned:
@@ -76,9 +69,6 @@ class HfReference(Reference):
         except SurgeryError:
             return "network"
         return None
-
-    def beside(self, path: str, span: Span | None) -> HfReference:
-        return replace(self, path=inside(posixpath.join(posixpath.dirname(self.path), path), path, _WHOLE, span))
 
     def commit(self, span: Span | None) -> str | None:
         return self.revision if self.is_pinned else self._commit(self._file(span))

@@ -12,7 +12,6 @@ The directory is found by its package's place on the disk. Nothing is imported.
 from __future__ import annotations
 
 import importlib.util
-import posixpath
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,42 +20,37 @@ from typing import ClassVar, Self
 from surgery.diagnostics import Span, SurgeryError, fail
 from surgery.formats.file import open_file
 from surgery.references import REFERENCES
-from surgery.references.base import Found, Reference, Words, bad_reference, inside
+from surgery.references.base import Found, InnerReference, Words, bad_reference
 from surgery.suggest import did_you_mean
 
 __all__ = ["GROUP", "PackageReference", "offered"]
 
 #: the group of entry points with which packages offer recipes
 GROUP = "surgery.recipes"
-_WHOLE = "the recipes of its package"
 
 
 @REFERENCES.register("pkg")
 @dataclass(frozen=True, slots=True)
-class PackageReference(Reference):
+class PackageReference(InnerReference):
     """A recipe of an installed package that offers some; see `surgery.references.pkg`. Its package is not imported."""
 
+    whole: ClassVar[str] = "the recipes of its package"
     example: ClassVar[str] = "pkg:my_recipes/heads/linear.yaml"
 
     package: str
-    path: str
 
     @classmethod
     def parse(cls, words: Words) -> Self:
         package, slash, path = words.location.partition("/")
         if not slash or words.path or words.revision:
             raise bad_reference(words, cls.example)
-        return cls(package, inside(path, words.text, _WHOLE, words.span))
+        return cls(cls.inside(path, words.text, words.span), package)
 
     @classmethod
     def collection(cls, words: Words) -> list[Found]:
         directory = _offer(words.location, words.span)
         files = sorted(file for suffix in ("*.yaml", "*.yml") for file in directory.rglob(suffix))
-        return [cls(words.location, file.relative_to(directory).as_posix()).find(words.span) for file in files]
-
-    def beside(self, path: str, span: Span | None) -> PackageReference:
-        joined = posixpath.join(posixpath.dirname(self.path), path)
-        return PackageReference(self.package, inside(joined, path, _WHOLE, span))
+        return [cls(file.relative_to(directory).as_posix(), words.location).find(words.span) for file in files]
 
     def find(self, span: Span | None) -> Found:
         directory = _offer(self.package, span)

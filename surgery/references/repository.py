@@ -46,7 +46,7 @@ def commit_of(address: str, revision: str | None, span: Span | None = None) -> t
         return revision, False
     wanted = ["HEAD"] if revision is None else _names(revision)
     try:
-        answer = git(address, "ls-remote", "--", address, *wanted).decode("utf-8", "replace")
+        answer = git("ls-remote", "--", address, *wanted, address=address).decode("utf-8", "replace")
     except GitFailed as error:
         raise fail("download", f"git cannot read `{address}`", span, error.lines) from error
     found = {name: commit for commit, _, name in (line.partition("\t") for line in answer.splitlines())}
@@ -109,23 +109,24 @@ def _read(kept: Path) -> dict[str, bytes]:
 def _fetched(clone: Path, address: str, commit: str) -> dict[str, bytes]:
     """The recipes of a commit: regular files that end in ``.yaml`` or ``.yml``, with plain paths."""
     form = "sha256" if len(commit) == 64 else "sha1"
-    git(address, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(clone))
+    git("init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(clone))
     fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
     try:
-        git(address, *fetch, "--depth=1", f"--filter=blob:limit={limits().recipe + 1}", "--", address, commit, at=clone)
+        sparing = ("--depth=1", f"--filter=blob:limit={limits().recipe + 1}")
+        git(*fetch, *sparing, "--", address, commit, address=address, at=clone)
     except GitFailed as error:
         if any("not our ref" in line for line in error.lines):
             raise
         # servers of plain files know neither; old ones want the name of a branch
-        git(address, *fetch, "--", address, "+refs/*:refs/*", at=clone)
+        git(*fetch, "--", address, "+refs/*:refs/*", address=address, at=clone)
     # what the filter left out is not there, and not asked for: the setting that says where goes, if there is one
-    git(address, "config", "--replace-all", f"remote.{address}.promisor", "true", at=clone)
-    git(address, "config", "--remove-section", f"remote.{address}", at=clone)
-    listing = git(address, "ls-tree", "-r", "-z", commit, at=clone)
+    git("config", "--replace-all", f"remote.{address}.promisor", "true", at=clone)
+    git("config", "--remove-section", f"remote.{address}", at=clone)
+    listing = git("ls-tree", "-r", "-z", commit, at=clone)
     recipes = dict(found for line in listing.split(b"\0") if (found := _recipe(line)))
     if len(recipes) > _MOST:
         raise GitFailed([f"the repository has {len(recipes)} YAML files, more than {_MOST}"])
-    contents = git(address, "cat-file", "--batch", at=clone, given=b"".join(blob + b"\n" for blob in recipes.values()))
+    contents = git("cat-file", "--batch", at=clone, given=b"".join(blob + b"\n" for blob in recipes.values()))
     return {path: content for path, content in zip(recipes, _blobs(contents), strict=True) if content is not None}
 
 
