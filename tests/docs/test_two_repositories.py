@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 import torch
 
 import surgery
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "recipes-in-repositories.md"
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def github(tmp_path: Path) -> Iterator[str]:
-    """What stands for ``github:you`` on a machine without a network: a server of the directory of repositories."""
-    handler = functools.partial(_Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"git+http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 def blocks() -> Iterator[tuple[str, str]]:
@@ -45,7 +24,9 @@ def blocks() -> Iterator[tuple[str, str]]:
         yield head, body
 
 
-def test_the_page_from_its_first_command_to_its_last(tmp_path: Path, github: str) -> None:
+def test_the_page_from_its_first_command_to_its_last(tmp_path: Path, git_server: Callable[[Path], str]) -> None:
+    # what stands for `github:you` on a machine without a network
+    github = git_server(tmp_path)
     own = {name: "you" if name.endswith("NAME") else "you@example.org" for name in _AUTHOR}
     environment = {
         **os.environ,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -66,18 +63,7 @@ def repository(tmp_path: Path) -> Callable[[str], Repository]:
 
 
 @pytest.fixture
-def http_server(tmp_path: Path) -> Iterator[str]:
-    """Serves the repositories as plain files, the simplest way in which git does; the address of their directory."""
+def http_server(tmp_path: Path, git_server: Callable[[Path], str]) -> str:
+    """The address under which the repositories are served."""
     (tmp_path / "repositories").mkdir(exist_ok=True)
-    handler = functools.partial(_Quiet, directory=str(tmp_path / "repositories"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"git+http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    return git_server(tmp_path / "repositories")
