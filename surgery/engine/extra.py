@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from surgery.diagnostics import escape, fail
@@ -10,6 +10,7 @@ from surgery.engine.evaluate import materialise
 from surgery.engine.reading import SourceFiles
 from surgery.formats.contents import Blob, Placeholder, Storage
 from surgery.formats.following import following
+from surgery.formats.nodes import tensors_in
 from surgery.tensors.expr import TensorExpr
 from surgery.tensors.subject import Entry, Subject
 
@@ -29,19 +30,11 @@ def extra_state(subject: Subject, states: Mapping[str, FileState]) -> dict[str, 
     """
     rest = following(subject)
     extra = {k: v for k, v in (rest.extra if rest else {}).items() if k.rpartition(".")[2] == "_extra_state"}
-    held = {f"{key} {number}": expr for key, node in extra.items() for number, expr in enumerate(_tensors(node))}
+    held = {f"{path[0]} {number}": expr for number, (path, expr) in enumerate(tensors_in(extra))}
     made = materialise({name: Entry(expr) for name, expr in held.items()}, states=states) if held else {}
     tensors = {id(expr): made[name] for name, expr in held.items()}
     with SourceFiles(states) as files:
         return {key: _value(key, node, tensors, files) for key, node in extra.items()}
-
-
-def _tensors(node: Any) -> Iterator[TensorExpr]:
-    if isinstance(node, TensorExpr):
-        yield node
-    elif isinstance(node, Mapping | list | tuple):
-        for item in node.values() if isinstance(node, Mapping) else node:
-            yield from _tensors(item)
 
 
 def _value(key: str, node: Any, tensors: Mapping[int, Tensor], files: SourceFiles) -> Any:

@@ -107,31 +107,26 @@ def _called(letters: Letters, prefix: str) -> dict[str, str]:
 
 def _part(cell: Cell, called: dict[str, str]) -> Part:
     match cell.kind:
-        case "text":
-            return LiteralPart(cell.text)
-        case "star":
-            return Star()
-        case "deep":
-            return Deep()
-        case "one_of":
-            return Group(tuple(tuple(option.split(".")) for option in cell.options))
         case "int":
             return Capture(called[cell.id], "int")
         case "name":
             return Capture(called[cell.id])
         case "names":
             return Capture(called[cell.id], "deep")
+    return _unnamed(cell)
 
 
 def _target(cell: Cell, called: dict[str, str]) -> TargetPart:
+    return Hole(Name(called[cell.id])) if cell.kind in _NAMES else _unnamed(cell)
+
+
+def _unnamed(cell: Cell) -> LiteralPart | Star | Deep | Group:
+    """What is written alike on both sides of a rule."""
     match cell.kind:
-        case "text":
-            return LiteralPart(cell.text)
         case "star":
             return Star()
         case "deep":
             return Deep()
         case "one_of":
             return Group(tuple(tuple(option.split(".")) for option in cell.options))
-        case "int" | "name" | "names":
-            return Hole(Name(called[cell.id]))
+    return LiteralPart(cell.text)

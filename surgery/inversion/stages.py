@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from surgery.inversion.identity import name_of, symbolic
 from surgery.planning.context import Context
-from surgery.planning.loading import load_into
 from surgery.steps.load import Load
 from surgery.steps.sequence import PlacedStep, apply_steps
 from surgery.steps.use import Use
@@ -70,7 +69,8 @@ def stages_of(
             # what was done to the model until now was done to no tensor that is asked for
             found = stages_of(one.step.steps, same.step.steps, loaded, context)
             before = symbolic(found[-1].after if found else loaded)
-            after = _loaded(one.step, subject, before, context)
+            after = one.step.bring(subject, before, context)
+            context.raise_errors()
         elif isinstance(one.step, Use) and (inner := _brought(one.step, subject, context)):
             found += stages_of(inner, inner, subject, context)
             subject = found[-1].after if found else subject
@@ -92,21 +92,6 @@ def _brought(step: Use, subject: Subject, context: Context) -> tuple[PlacedStep,
     context.recipes.applied(step.recipe, dict(step.params), subject, context)
     inner = context.brought[step.recipe.span]
     return () if any(isinstance(one.step, Load | Use) for one in inner) else inner
-
-
-def _loaded(step: Load, subject: Subject, loaded: Subject, context: Context) -> Subject:
-    after = load_into(
-        subject,
-        loaded.entries,
-        context,
-        missing=step.missing,
-        unexpected=step.unexpected,
-        mismatched=step.mismatched,
-        into=step.into or "",
-        rest=loaded.rest,
-    )
-    context.raise_errors()
-    return after
 
 
 def needed(stages: Sequence[Stage]) -> list[set[str]]:

@@ -15,9 +15,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+class _WithANumber(Op):
+    """What these have in common: 16-bit floats are computed in float32 and rounded once."""
+
+    __slots__ = ()
+
+    def _compute(self, tensor: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
+        spec = single(self, inputs, outputs)
+        computable(self, spec, FLOATS | COMPLEX)
+        return (spec,)
+
+    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
+        return same_rows(inputs, rows)
+
+    def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
+        return [convert(self.name, self._compute(widened(inputs[0])), inputs[0].dtype)]
+
+
 @OPS.register("scale")
 @dataclass(frozen=True, slots=True)
-class Scale(Op):
+class Scale(_WithANumber):
     """Each element times a number.
 
     Shapes and dtype stay. Floats and complex numbers; 16-bit ones are computed in float32 and rounded once. Errors: an
@@ -31,21 +51,13 @@ class Scale(Op):
     example: ClassVar[str] = "fc.weight -> fc.weight via scale(0.5)"
     factor: float
 
-    def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
-        spec = single(self, inputs, outputs)
-        computable(self, spec, FLOATS | COMPLEX)
-        return (spec,)
-
-    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
-        return same_rows(inputs, rows)
-
-    def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
-        return [convert(self.name, widened(inputs[0]) * self.factor, inputs[0].dtype)]
+    def _compute(self, tensor: Tensor) -> Tensor:
+        return tensor * self.factor
 
 
 @OPS.register("shift")
 @dataclass(frozen=True, slots=True)
-class Shift(Op):
+class Shift(_WithANumber):
     """Each element plus a number, as where one norm is a weight and another a difference from 1.
 
     Shapes and dtype stay. Floats and complex numbers; 16-bit ones are computed in float32 and rounded once. Errors: an
@@ -59,16 +71,8 @@ class Shift(Op):
     example: ClassVar[str] = "**.input_layernorm.weight -> **.input_layernorm.weight via shift(1)"
     amount: float
 
-    def infer(self, inputs: tuple[Spec, ...], outputs: int | None) -> tuple[Spec, ...]:
-        spec = single(self, inputs, outputs)
-        computable(self, spec, FLOATS | COMPLEX)
-        return (spec,)
-
-    def rows(self, inputs: tuple[Spec, ...], rows: range) -> tuple[range | None, ...] | None:
-        return same_rows(inputs, rows)
-
-    def apply(self, inputs: list[Tensor], outputs: int) -> list[Tensor]:
-        return [convert(self.name, widened(inputs[0]) + self.amount, inputs[0].dtype)]
+    def _compute(self, tensor: Tensor) -> Tensor:
+        return tensor + self.amount
 
 
 @OPS.register("clamp")

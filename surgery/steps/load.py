@@ -48,7 +48,10 @@ class Load(Step):
 
     def apply(self, subject: Subject, context: Context) -> Subject:
         """The subject with the tensors of the checkpoint in the place of its own."""
-        loaded = apply_steps(self.steps, self.from_.open(context), context)
+        return self.bring(subject, apply_steps(self.steps, self.from_.open(context), context), context)
+
+    def bring(self, subject: Subject, loaded: Subject, context: Context) -> Subject:
+        """The subject with the tensors of `loaded`, the steps of the load already done, in the place of its own."""
         return load_into(
             subject,
             loaded.entries,
